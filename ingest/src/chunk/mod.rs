@@ -1,0 +1,1 @@
+//! Cuts a document's text into chunks at sentence ends; pure.

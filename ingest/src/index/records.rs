@@ -1,0 +1,132 @@
+//! What the index tells about collections and documents: plain records, read from the catalog.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use crate::model::{CollectionId, DocumentId, DocumentState, Fingerprint, Reason, Sha256, Span, VersionId};
+
+/// How many documents of a collection stand where. `partial` is the part of `indexed` that lacks pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Searchable, partial ones included.
+    pub indexed: u64,
+    /// Searchable, but with pages that could not be read.
+    pub partial: u64,
+    /// Accepted, not searchable yet.
+    pub pending: u64,
+    /// Could not be read; the file's fault.
+    pub unreadable: u64,
+    /// Our fault; will be tried again.
+    pub failed: u64,
+}
+
+/// One collection as the registry and its catalog know it.
+#[derive(Clone, Debug)]
+pub struct CollectionRecord {
+    /// Its id, never used again.
+    pub id: CollectionId,
+    /// Its name in the API: `[a-z0-9][a-z0-9-]{0,62}`.
+    pub name: String,
+    /// The watched folder's own name, or the name.
+    pub title: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The watched folder that is its truth; none if documents come over REST.
+    pub watched: Option<PathBuf>,
+    /// Why its watched folder is counted as missing; none if it is not.
+    pub missing: Option<String>,
+    /// Documents by state.
+    pub counts: Counts,
+    /// Searchable chunks.
+    pub chunks: u64,
+    /// The embedding model whose vectors it is searched with; none before the first.
+    pub fingerprint: Option<Fingerprint>,
+}
+
+/// One document as the catalog knows it.
+#[derive(Clone, Debug)]
+pub struct DocumentRecord {
+    /// Survives new versions and renames.
+    pub id: DocumentId,
+    /// Relative path, `/` between its parts.
+    pub path: String,
+    /// Its own title, or its file name.
+    pub title: String,
+    /// Where it stands.
+    pub state: DocumentState,
+    /// Why it could not be read, when it could not.
+    pub reason: Option<Reason>,
+    /// More about the reason, for people. Never holds document text.
+    pub detail: Option<String>,
+    /// SHA-256 of the bytes last seen at its path.
+    pub sha256: Sha256,
+    /// Length of those bytes.
+    pub bytes: u64,
+    /// Its media type; none until it was read.
+    pub media_type: Option<String>,
+    /// Number of pages; none where the format has none, or it was not read.
+    pub pages: Option<u32>,
+    /// Numbers of pages that nobody could read.
+    pub missing_pages: Vec<u32>,
+    /// Searchable chunks.
+    pub chunks: u64,
+    /// The file's own time of change, or when it was put.
+    pub modified_at: Timestamp,
+    /// When its searchable version became searchable; none if it has none.
+    pub indexed_at: Option<Timestamp>,
+    /// The version that answers searches; none if none does.
+    pub version: Option<VersionId>,
+}
+
+/// One page of a list of documents, and where the next begins.
+#[derive(Clone, Debug)]
+pub struct DocumentPage {
+    /// In order of path.
+    pub documents: Vec<DocumentRecord>,
+    /// The path to continue after; none on the last page.
+    pub next: Option<String>,
+}
+
+/// What a search result needs to know of one chunk. `span` covers `text` exactly.
+#[derive(Clone, Debug)]
+pub struct StoredChunk {
+    /// The version it belongs to.
+    pub version: VersionId,
+    /// 0-based place in its document.
+    pub ordinal: u32,
+    /// 1-based page; none where the format has none.
+    pub page: Option<u32>,
+    /// Titles of its sections, joined by ` › `.
+    pub heading_path: String,
+    /// Place in the document's text.
+    pub span: Span,
+    /// Exactly that slice.
+    pub text: String,
+}
+
+/// Which documents a list or a search is about. Empty vectors of `Some` match nothing.
+#[derive(Clone, Debug, Default)]
+pub struct DocumentFilter {
+    /// Exact paths.
+    pub paths: Option<Vec<String>>,
+    /// Paths that begin so.
+    pub path_prefix: Option<String>,
+    /// Media types, or file endings without the dot.
+    pub types: Option<Vec<String>>,
+    /// Changed at or after.
+    pub modified_from: Option<Timestamp>,
+    /// Changed at or before.
+    pub modified_to: Option<Timestamp>,
+}
+
+impl DocumentFilter {
+    /// Whether it lets every document through.
+    pub fn is_empty(&self) -> bool {
+        self.paths.is_none()
+            && self.path_prefix.is_none()
+            && self.types.is_none()
+            && self.modified_from.is_none()
+            && self.modified_to.is_none()
+    }
+}

@@ -1,0 +1,1 @@
+//! Wires the stages: watched folders and uploads in, searchable versions out.

@@ -1,0 +1,1 @@
+//! Watched folders: what is in them now, and hints that something changed.
