@@ -1,0 +1,1 @@
+//! The one place where outbound clients are made.
