@@ -1,5 +1,7 @@
 //! The vector index of one collection generation, behind a trait: Qdrant embedded today, a Qdrant server later, one contract suite for both.
 
+pub mod edge;
+
 use crate::model::{ChunkId, Scope, Seq, VersionId};
 
 /// What went wrong in the vector index.
