@@ -256,6 +256,15 @@ impl Catalog {
         })
     }
 
+    /// Whether an index may be behind: a version waits to be flipped, or a hidden one was not purged yet.
+    pub fn has_unapplied(&self) -> Result<bool, IndexError> {
+        self.read(|tx| {
+            let asked = "SELECT EXISTS (SELECT 1 FROM versions WHERE state = 'staged') OR EXISTS
+                (SELECT 1 FROM versions WHERE state = 'hidden')";
+            Ok(tx.query_row(asked, [], |row| row.get(0))?)
+        })
+    }
+
     /// The last change there is.
     pub fn last_change(&self) -> Result<Seq, IndexError> {
         self.read(|tx| Ok(Seq(last_seq(tx)?.0)))
