@@ -79,12 +79,14 @@ impl EdgeIndex {
             Some(watermark) => (load(&options, &watermark)?, watermark),
             None => create(&options)?,
         };
-        let points = engine::points(&shard)?;
-        if !watermark.explains(points) {
-            // Not the watermark's fault alone: either may have been lost.
-            let _ = engine::close(shard);
-            return Err(VectorError::Damaged(format!("{points} points, not the {} of its watermark", watermark.points)));
-        }
+        let points = match inspect(&shard, &watermark) {
+            Ok(points) => points,
+            Err(error) => {
+                // Closing what is damaged may fail too; the first reason is the one to tell.
+                let _ = engine::close(shard);
+                return Err(engine::damaged(error));
+            }
+        };
         let indexed = engine::indexed(&shard)? > 0;
         Ok(EdgeIndex {
             options,
@@ -357,7 +359,7 @@ fn create(options: &EdgeOptions) -> Result<(EdgeShard, Watermark), VectorError> 
     // holds something has lost its watermark, and is not ours to judge.
     if dir.exists() {
         let shard = engine::load(&dir, config(options))?;
-        let points = engine::exact_points(&shard);
+        let points = engine::points(&shard);
         engine::close(shard)?;
         if points? > 0 {
             return Err(VectorError::Damaged("its watermark is missing".into()));
@@ -387,6 +389,25 @@ fn load(options: &EdgeOptions, watermark: &Watermark) -> Result<EdgeShard, Vecto
     }
     log::cut(&dir).map_err(|error| VectorError::Damaged(format!("its log could not be cut: {error}")))?;
     engine::load(&dir, config(options))
+}
+
+/// Looks whether a shard is what its watermark says, without reading all of it. Gives the number of its points.
+fn inspect(shard: &EdgeShard, watermark: &Watermark) -> Result<u64, VectorError> {
+    let points = engine::points(shard)?;
+    if !watermark.explains(points) {
+        return Err(VectorError::Damaged(format!("it has {points} points, not the {} of its watermark", watermark.points)));
+    }
+    let searchable = engine::searchable(shard)?;
+    if searchable != points {
+        return Err(VectorError::Damaged(format!("only {searchable} of its {points} points can be found")));
+    }
+    // One search goes through the graph and the vectors, which a count does not.
+    let mut vector = vec![0.0; watermark.dimension];
+    if let Some(first) = vector.first_mut() {
+        *first = 1.0;
+    }
+    let found = engine::query(shard, Query { vector: &vector, filter: None, limit: 1, exact: false })?;
+    if found.is_empty() == (points == 0) { Ok(points) } else { Err(VectorError::Damaged("a search finds nothing".into())) }
 }
 
 fn config(options: &EdgeOptions) -> qdrant_edge::EdgeConfig {

@@ -6,7 +6,7 @@ use std::path::Path;
 use half::f16;
 use qdrant_edge::{
     AnyVariants, Condition, CountRequest, CreateIndex, Distance, EdgeConfig, EdgeOptimizersConfig, EdgeShard, EdgeVectorParams,
-    FieldCondition, FieldIndexOperations, Filter, HasIdCondition, HnswIndexConfig, JsonPath, Match, NamedQuery, NamedVectors,
+    FieldCondition, FieldIndexOperations, Filter, HasIdCondition, HasVectorCondition, HnswIndexConfig, IsEmptyCondition, JsonPath, Match, NamedQuery, NamedVectors,
     OperationResult, Payload, PayloadFieldSchema, PayloadSchemaType, PointId, PointInsertOperations, PointOperations,
     PointStruct, QueryEnum, QueryRequest, ScoredPoint, ScoringQuery, SearchParams, UpdateOperation, VectorInternal,
     VectorStorageDatatype, WalOptions, WithPayloadInterface, WithVector,
@@ -116,11 +116,13 @@ pub(super) fn points(shard: &EdgeShard) -> Result<u64, VectorError> {
     Ok(all - (probe.len() as u64).min(all))
 }
 
-/// Points without the probe, counted one by one.
-pub(super) fn exact_points(shard: &EdgeShard) -> Result<u64, VectorError> {
-    let all = guarded("count", || shard.count(CountRequest { filter: None, exact: true }))? as u64;
-    let probe = guarded("count", || shard.retrieve(&[PointId::NumId(PROBE)], Some(WithPayloadInterface::Bool(false)), None))?;
-    Ok(all - (probe.len() as u64).min(all))
+/// Points that have a vector and a version, counted one by one: what searches can find. Reads no vector.
+pub(super) fn searchable(shard: &EdgeShard) -> Result<u64, VectorError> {
+    let vector = Condition::HasVector(HasVectorCondition::from(VECTOR.to_string()));
+    let version = Condition::IsEmpty(IsEmptyCondition::from(key()));
+    let filter = Filter { must: Some(vec![vector]), must_not: Some(vec![version]), ..Filter::new() };
+    let count = guarded("count", || shard.count(CountRequest { filter: Some(filter), exact: true }))?;
+    Ok(count as u64)
 }
 
 /// How many points a search reaches by graph.
