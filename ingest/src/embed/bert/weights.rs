@@ -5,7 +5,6 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
-use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, Metadata};
 
 use super::super::EmbedError;
@@ -30,10 +29,13 @@ impl Weights {
         if header > 16 * 1024 * 1024 {
             return Err(damaged(path, "its header is too long"));
         }
-        let mut start = vec![0u8; 8 + header as usize];
-        start[..8].copy_from_slice(&length);
-        file.read_exact(&mut start[8..]).map_err(unreadable)?;
-        let (_, metadata) = SafeTensors::read_metadata(&start).map_err(|error| damaged(path, &error.to_string()))?;
+        // The crate's own reader wants the whole file in memory; its type checks the header by itself.
+        let mut json = vec![0u8; header as usize];
+        file.read_exact(&mut json).map_err(unreadable)?;
+        let metadata: Metadata = serde_json::from_slice(&json).map_err(|error| damaged(path, &error.to_string()))?;
+        if file.metadata().map_err(unreadable)?.len() != 8 + header + metadata.data_len() as u64 {
+            return Err(damaged(path, "its length is not what its header says"));
+        }
         Ok(Self { path: path.to_owned(), file: Mutex::new(file), metadata, data: 8 + header })
     }
 
