@@ -8,5 +8,5 @@ pub mod embed;
 pub mod extract;
 pub mod index;
 pub mod model;
-pub mod pipeline;
+//pub mod pipeline;
 pub mod watch;

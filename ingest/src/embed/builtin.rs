@@ -45,7 +45,9 @@ pub(super) fn recipe(options: &Builtin<'_>) -> Result<Custom, EmbedError> {
         let opened = open(options);
         (hash.join(), opened)
     });
-    let hash = hashing.0.map_err(|_| EmbedError::Failed("hashing the weights panicked".into()))??;
+    let hash = hashing
+        .0
+        .map_err(|_| EmbedError::Failed("hashing the weights panicked".into()))??;
     let (shared, chosen, kernel, first) = hashing.1?;
     let fingerprint = Fingerprint(format!(
         "{BUILTIN} weights={hash} tokenizer={} pooling=mean prefix=none precision={} max_tokens={MOST_TOKENS}",
@@ -61,7 +63,8 @@ pub(super) fn recipe(options: &Builtin<'_>) -> Result<Custom, EmbedError> {
         batch: if chosen == Chosen::Cpu { 1 } else { CARD_BATCH },
         query: Some(first),
         make: Arc::new(move |_: Lane| {
-            let backend: Box<dyn Backend> = Box::new(Bert::new(Arc::clone(&shared_for_later), chosen, kernel)?);
+            let backend: Box<dyn Backend> =
+                Box::new(Bert::new(Arc::clone(&shared_for_later), chosen, kernel)?);
             Ok(backend)
         }),
     })
@@ -98,7 +101,10 @@ fn open(options: &Builtin<'_>) -> Result<Opened, EmbedError> {
 }
 
 /// Integers where they come out right, floats where they don't.
-fn on_cpu(shared: &Arc<Shared>, precision: Precision) -> Result<(Kernel, Box<dyn Backend>), EmbedError> {
+fn on_cpu(
+    shared: &Arc<Shared>,
+    precision: Precision,
+) -> Result<(Kernel, Box<dyn Backend>), EmbedError> {
     if precision == Precision::Int8 {
         for top in [127, 63] {
             let kernel = Kernel::Int8 { top };
@@ -114,12 +120,18 @@ fn on_cpu(shared: &Arc<Shared>, precision: Precision) -> Result<(Kernel, Box<dyn
             );
         }
     }
-    Ok((Kernel::Fp32, Box::new(Bert::new(Arc::clone(shared), Chosen::Cpu, Kernel::Fp32)?)))
+    Ok((
+        Kernel::Fp32,
+        Box::new(Bert::new(Arc::clone(shared), Chosen::Cpu, Kernel::Fp32)?),
+    ))
 }
 
 /// The SHA-256 of a file, in hexadecimal.
 pub(super) fn sha256(path: &Path) -> Result<String, EmbedError> {
-    let unreadable = |source| EmbedError::File { path: path.to_owned(), source };
+    let unreadable = |source| EmbedError::File {
+        path: path.to_owned(),
+        source,
+    };
     let mut file = File::open(path).map_err(unreadable)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0u8; 256 * 1024];
@@ -141,23 +153,43 @@ pub(super) struct Bert {
 
 impl Bert {
     fn new(shared: Arc<Shared>, device: Chosen, kernel: Kernel) -> Result<Self, EmbedError> {
-        let form = if device == Chosen::Cpu { Form::Single } else { Form::Batch };
+        let form = if device == Chosen::Cpu {
+            Form::Single
+        } else {
+            Form::Batch
+        };
         Self::with_form(shared, device, kernel, form)
     }
 
-    pub(super) fn with_form(shared: Arc<Shared>, device: Chosen, kernel: Kernel, form: Form) -> Result<Self, EmbedError> {
-        let builder = runtime::session_builder(&shared.environment, SessionOptions { device, threads: 1 })?;
+    pub(super) fn with_form(
+        shared: Arc<Shared>,
+        device: Chosen,
+        kernel: Kernel,
+        form: Form,
+    ) -> Result<Self, EmbedError> {
+        let builder =
+            runtime::session_builder(&shared.environment, SessionOptions { device, threads: 1 })?;
         let model = session_model(&shared.weights, kernel, form)?;
         let session = model.into_session(&builder).map_err(failed)?;
-        Ok(Self { shared, session, form })
+        Ok(Self {
+            shared,
+            session,
+            form,
+        })
     }
 
     fn single(&mut self, ids: &[u32]) -> Result<Vec<f32>, EmbedError> {
         let mut hidden = vec![0f32; ids.len() * HIDDEN];
         self.shared.table.gather(ids, &mut hidden)?;
-        let input = TensorRef::from_array_view(([1, ids.len(), HIDDEN], hidden.as_slice())).map_err(failed)?;
-        let outputs = self.session.run(ort::inputs!["hidden" => input]).map_err(failed)?;
-        let (_, pooled) = outputs["pooled"].try_extract_tensor::<f32>().map_err(failed)?;
+        let input = TensorRef::from_array_view(([1, ids.len(), HIDDEN], hidden.as_slice()))
+            .map_err(failed)?;
+        let outputs = self
+            .session
+            .run(ort::inputs!["hidden" => input])
+            .map_err(failed)?;
+        let (_, pooled) = outputs["pooled"]
+            .try_extract_tensor::<f32>()
+            .map_err(failed)?;
         Ok(pooled.to_vec())
     }
 
@@ -168,16 +200,23 @@ impl Bert {
         let mut shares = vec![0f32; texts.len() * width];
         for (row, ids) in texts.iter().enumerate() {
             let at = row * width;
-            self.shared.table.gather(ids, &mut hidden[at * HIDDEN..(at + ids.len()) * HIDDEN])?;
+            self.shared
+                .table
+                .gather(ids, &mut hidden[at * HIDDEN..(at + ids.len()) * HIDDEN])?;
             mask[at..at + ids.len()].fill(1);
             shares[at..at + ids.len()].fill(1.0 / ids.len() as f32);
         }
-        let hidden = TensorRef::from_array_view(([texts.len(), width, HIDDEN], hidden.as_slice())).map_err(failed)?;
-        let mask = TensorRef::from_array_view(([texts.len(), width], mask.as_slice())).map_err(failed)?;
-        let shares = TensorRef::from_array_view(([texts.len(), 1, width], shares.as_slice())).map_err(failed)?;
+        let hidden = TensorRef::from_array_view(([texts.len(), width, HIDDEN], hidden.as_slice()))
+            .map_err(failed)?;
+        let mask =
+            TensorRef::from_array_view(([texts.len(), width], mask.as_slice())).map_err(failed)?;
+        let shares = TensorRef::from_array_view(([texts.len(), 1, width], shares.as_slice()))
+            .map_err(failed)?;
         let inputs = ort::inputs!["hidden" => hidden, "mask" => mask, "shares" => shares];
         let outputs = self.session.run(inputs).map_err(failed)?;
-        let (_, pooled) = outputs["pooled"].try_extract_tensor::<f32>().map_err(failed)?;
+        let (_, pooled) = outputs["pooled"]
+            .try_extract_tensor::<f32>()
+            .map_err(failed)?;
         Ok(pooled.chunks_exact(HIDDEN).map(<[f32]>::to_vec).collect())
     }
 }
@@ -192,7 +231,10 @@ impl Backend for Bert {
             all.push(ids);
         }
         let vectors = match self.form {
-            Form::Single => all.iter().map(|ids| self.single(ids)).collect::<Result<_, _>>()?,
+            Form::Single => all
+                .iter()
+                .map(|ids| self.single(ids))
+                .collect::<Result<_, _>>()?,
             Form::Batch => self.batch(&all)?,
         };
         Ok(Embedded { vectors, truncated })

@@ -16,6 +16,7 @@ mod fakes;
 mod folder;
 mod named;
 mod runtime;
+pub mod set;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -120,7 +121,9 @@ pub enum EmbedError {
         reason: String,
     },
     /// The environment does not forbid the library's telemetry, so it is not loaded.
-    #[error("ONNX Runtime is not loaded, because ORT_DISABLE_TELEMETRY is not 1 in this process's environment: set it before the start")]
+    #[error(
+        "ONNX Runtime is not loaded, because ORT_DISABLE_TELEMETRY is not 1 in this process's environment: set it before the start"
+    )]
     Telemetry,
     /// The device asked for is not there.
     #[error("the device {device} cannot be used: {reason}")]

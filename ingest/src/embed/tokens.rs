@@ -18,12 +18,24 @@ impl Tokens {
     /// Reads a `tokenizer.json`. The truncation and the padding that such files carry are switched off: MiniLM's would
     /// silently cut every text at 128 and pad every shorter one up to that.
     pub(super) fn read(path: &Path, most: usize) -> Result<Self, EmbedError> {
-        let bytes = std::fs::read(path).map_err(|source| EmbedError::File { path: path.to_owned(), source })?;
-        let damaged = |reason: String| EmbedError::Model { path: path.to_owned(), reason };
-        let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(|error| damaged(error.to_string()))?;
-        tokenizer.with_truncation(None).map_err(|error| damaged(error.to_string()))?;
+        let bytes = std::fs::read(path).map_err(|source| EmbedError::File {
+            path: path.to_owned(),
+            source,
+        })?;
+        let damaged = |reason: String| EmbedError::Model {
+            path: path.to_owned(),
+            reason,
+        };
+        let mut tokenizer =
+            Tokenizer::from_bytes(bytes).map_err(|error| damaged(error.to_string()))?;
+        tokenizer
+            .with_truncation(None)
+            .map_err(|error| damaged(error.to_string()))?;
         tokenizer.with_padding(None);
-        Ok(Self { tokenizer, most: most.max(2) })
+        Ok(Self {
+            tokenizer,
+            most: most.max(2),
+        })
     }
 
     /// The ids of a text, special tokens included, and whether it had to be cut.

@@ -1,1 +1,0 @@
-//! Wires the stages: watched folders and uploads in, searchable versions out.

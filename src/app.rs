@@ -1,0 +1,1 @@
+//! Built once, run, cancelled: everything the process holds.

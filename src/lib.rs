@@ -1,0 +1,14 @@
+//! Strongroom: a question over one client's documents becomes an audited answer.
+//!
+//! The rooms: [`retrieve`] finds passages, [`answer`] grounds an answer in them, [`ask`] composes the two, [`http`] is the
+//! door, [`app`] builds everything once, [`cli`] is what people type.
+
+pub mod answer;
+pub mod app;
+pub mod ask;
+pub mod cli;
+pub mod config;
+pub mod egress;
+pub mod http;
+pub mod models;
+pub mod retrieve;

@@ -1,0 +1,126 @@
+//! Question to passages: both searches, their fusion, and the walls between collections.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use strongroom_ingest::embed::set::Embedders;
+use strongroom_ingest::index::records::DocumentFilter;
+use strongroom_ingest::index::{Collection, DocumentRef};
+use strongroom_ingest::model::{CollectionId, Span, VersionId};
+
+/// Which indexes are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Both, fused.
+    Hybrid,
+    /// Vectors only.
+    Dense,
+    /// Full text only.
+    Lexical,
+}
+
+/// One search.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// The question, as typed.
+    pub text: String,
+    /// Which indexes are asked.
+    pub mode: Mode,
+    /// Hits wanted, 1 to 100.
+    pub limit: usize,
+    /// Which documents may be found.
+    pub filter: DocumentFilter,
+    /// Whether hits tell how they were ranked.
+    pub explain: bool,
+}
+
+/// A passage that answers a query: one chunk, or neighbouring chunks of one document.
+#[derive(Clone, Debug)]
+pub struct Hit {
+    /// The collection it is from.
+    pub collection: CollectionId,
+    /// That collection's name.
+    pub collection_name: String,
+    /// Its document.
+    pub document: DocumentRef,
+    /// The version of the document that the text is from.
+    pub version: VersionId,
+    /// 1-based page it begins on.
+    pub page: Option<u32>,
+    /// Titles of its sections, joined by ` › `.
+    pub heading_path: String,
+    /// Place in the document's text.
+    pub span: Span,
+    /// Exactly that slice.
+    pub text: String,
+    /// 0 to 1 or nearly so; higher is better; comparable between collections.
+    pub score: f32,
+    /// Other documents of the collection with the identical passage.
+    pub also_in: Vec<DocumentRef>,
+    /// How it was ranked, when asked for.
+    pub explain: Option<Explain>,
+}
+
+/// How each stage saw a hit. Ranks are 1-based; none where that stage did not find it.
+#[derive(Clone, Debug, Default)]
+pub struct Explain {
+    /// Rank among vector hits.
+    pub dense_rank: Option<usize>,
+    /// Cosine.
+    pub dense_score: Option<f32>,
+    /// Rank among full-text hits.
+    pub lexical_rank: Option<usize>,
+    /// BM25 of the passage.
+    pub lexical_score: Option<f32>,
+    /// BM25 of the whole document.
+    pub document_score: Option<f32>,
+    /// BM25 of file name, title and first characters.
+    pub head_score: Option<f32>,
+    /// What was added up, by name, after weighting.
+    pub parts: Vec<(&'static str, f32)>,
+}
+
+/// Why a search could not be served.
+#[derive(Debug, thiserror::Error)]
+pub enum SearchError {
+    /// The mode needs something that is not there; the text says what and how to get it.
+    #[error("{0}")]
+    ModeUnavailable(String),
+    /// Anything else.
+    #[error("the search failed: {0}")]
+    Failed(String),
+}
+
+/// What a search found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Best first.
+    pub hits: Vec<Hit>,
+    /// Documents of the searched collections that cannot be read, and so cannot be found.
+    pub unreadable: u64,
+    /// Time it took.
+    pub took: Duration,
+}
+
+/// Searches collections.
+#[derive(Clone)]
+pub struct Retriever {
+    _embedders: Embedders,
+}
+
+impl Retriever {
+    /// A retriever over the loaded models.
+    pub fn new(embedders: Embedders) -> Self {
+        Self {
+            _embedders: embedders,
+        }
+    }
+    /// Searches the given collections and merges what they give. Blocks; call it off the async threads.
+    pub fn search(
+        &self,
+        _query: &Query,
+        _collections: &[Arc<Collection>],
+    ) -> Result<Found, SearchError> {
+        unimplemented!()
+    }
+}
