@@ -43,25 +43,14 @@ pub struct Ask {
 impl Ask {
     /// `mixable`: names of collections whose text may stand in one answer with another's.
     pub fn new(store: Arc<Store>, retriever: Retriever, _mixable: Vec<String>) -> Self {
-        Self {
-            _store: store,
-            _retriever: retriever,
-        }
+        Self { _store: store, _retriever: retriever }
     }
     /// Searches the named collections; `None` means all.
-    pub fn search(
-        &self,
-        _collections: Option<&[String]>,
-        _query: &Query,
-    ) -> Result<Found, AskError> {
+    pub fn search(&self, _collections: Option<&[String]>, _query: &Query) -> Result<Found, AskError> {
         unimplemented!()
     }
     /// Answers from the named collections; `None` means all.
-    pub fn answer(
-        &self,
-        _collections: Option<&[String]>,
-        _question: &str,
-    ) -> Result<Asked, AskError> {
+    pub fn answer(&self, _collections: Option<&[String]>, _question: &str) -> Result<Asked, AskError> {
         unimplemented!()
     }
 }

@@ -66,9 +66,7 @@ macro_rules! hex_id {
                 if text.len() != 32 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
                     return Err(ParseError($what));
                 }
-                u128::from_str_radix(text, 16)
-                    .map($name)
-                    .map_err(|_| ParseError($what))
+                u128::from_str_radix(text, 16).map($name).map_err(|_| ParseError($what))
             }
         }
     };
@@ -277,10 +275,7 @@ pub struct Scope {
 impl Scope {
     /// Whether the scope allows `version`.
     pub fn allows(&self, version: VersionId) -> bool {
-        let within = self
-            .only
-            .as_ref()
-            .is_none_or(|only| only.binary_search(&version).is_ok());
+        let within = self.only.as_ref().is_none_or(|only| only.binary_search(&version).is_ok());
         within && self.except.binary_search(&version).is_err()
     }
 }

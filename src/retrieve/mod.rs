@@ -111,16 +111,10 @@ pub struct Retriever {
 impl Retriever {
     /// A retriever over the loaded models.
     pub fn new(embedders: Embedders) -> Self {
-        Self {
-            _embedders: embedders,
-        }
+        Self { _embedders: embedders }
     }
     /// Searches the given collections and merges what they give. Blocks; call it off the async threads.
-    pub fn search(
-        &self,
-        _query: &Query,
-        _collections: &[Arc<Collection>],
-    ) -> Result<Found, SearchError> {
+    pub fn search(&self, _query: &Query, _collections: &[Arc<Collection>]) -> Result<Found, SearchError> {
         unimplemented!()
     }
 }

@@ -51,12 +51,7 @@ impl<T: ?Sized> Slot<T> {
 }
 
 impl Collection {
-    pub(super) fn open(
-        id: CollectionId,
-        name: String,
-        folder: PathBuf,
-        tasks: Arc<Tasks>,
-    ) -> Result<Self, IndexError> {
+    pub(super) fn open(id: CollectionId, name: String, folder: PathBuf, tasks: Arc<Tasks>) -> Result<Self, IndexError> {
         let catalog = Catalog::open(&folder.join("catalog.db"))?;
         let collection = Self {
             id,
@@ -117,32 +112,15 @@ impl Collection {
     }
 
     /// Asks the vector index; `query` must come from the model of [`Collection::fingerprint`]. Nothing if there are no vectors yet.
-    pub fn dense(
-        &self,
-        query: &[f32],
-        scope: &Scope,
-        limit: usize,
-    ) -> Result<Vec<VectorHit>, IndexError> {
-        let Some(index) = self.vector_index()? else {
-            return Ok(Vec::new());
-        };
-        index
-            .search(query, scope, limit)
-            .map_err(|error| self.vectors_failed(error))
+    pub fn dense(&self, query: &[f32], scope: &Scope, limit: usize) -> Result<Vec<VectorHit>, IndexError> {
+        let Some(index) = self.vector_index()? else { return Ok(Vec::new()) };
+        index.search(query, scope, limit).map_err(|error| self.vectors_failed(error))
     }
 
     /// The exact cosine of the given chunks; those without a vector are left out.
-    pub fn dense_scores(
-        &self,
-        query: &[f32],
-        chunks: &[ChunkId],
-    ) -> Result<Vec<VectorHit>, IndexError> {
-        let Some(index) = self.vector_index()? else {
-            return Ok(Vec::new());
-        };
-        index
-            .score(query, chunks)
-            .map_err(|error| self.vectors_failed(error))
+    pub fn dense_scores(&self, query: &[f32], chunks: &[ChunkId]) -> Result<Vec<VectorHit>, IndexError> {
+        let Some(index) = self.vector_index()? else { return Ok(Vec::new()) };
+        index.score(query, chunks).map_err(|error| self.vectors_failed(error))
     }
 
     /// The given chunks with their documents; those whose document answers nothing (any more) are left out.
@@ -151,20 +129,12 @@ impl Collection {
     }
 
     /// The chunk at a place of a version.
-    pub fn chunk_at(
-        &self,
-        version: VersionId,
-        ordinal: u32,
-    ) -> Result<Option<(ChunkId, LiveChunk)>, IndexError> {
+    pub fn chunk_at(&self, version: VersionId, ordinal: u32) -> Result<Option<(ChunkId, LiveChunk)>, IndexError> {
         self.catalog.chunk_at(version, ordinal)
     }
 
     /// The documents in scope that hold an identical passage, for each hash; in order of path.
-    pub fn twins(
-        &self,
-        hashes: &[TextHash],
-        scope: &Scope,
-    ) -> Result<HashMap<TextHash, Vec<DocumentRef>>, IndexError> {
+    pub fn twins(&self, hashes: &[TextHash], scope: &Scope) -> Result<HashMap<TextHash, Vec<DocumentRef>>, IndexError> {
         self.catalog.twins(hashes, scope)
     }
 
@@ -178,23 +148,21 @@ impl Collection {
         match &*slot {
             Slot::Open(index) => Ok(index.clone()),
             Slot::Damaged => Err(IndexError::Rebuilding("full-text")),
-            Slot::Closed => {
-                match LexicalIndex::open(&self.text_folder(self.generation(TEXT_GENERATION)?)) {
-                    Ok(index) => {
-                        let index = Arc::new(index);
-                        *slot = Slot::Open(index.clone());
-                        Ok(index)
-                    }
-                    Err(error) => {
-                        if let LexicalError::Damaged(why) = &error {
-                            tracing::warn!(collection = %self.id, why, "the full-text index is damaged: rebuilding it from the catalog");
-                            *slot = Slot::Damaged;
-                            self.tasks.text(Task::Rebuild(self.id, None));
-                        }
-                        Err(error.into())
-                    }
+            Slot::Closed => match LexicalIndex::open(&self.text_folder(self.generation(TEXT_GENERATION)?)) {
+                Ok(index) => {
+                    let index = Arc::new(index);
+                    *slot = Slot::Open(index.clone());
+                    Ok(index)
                 }
-            }
+                Err(error) => {
+                    if let LexicalError::Damaged(why) = &error {
+                        tracing::warn!(collection = %self.id, why, "the full-text index is damaged: rebuilding it from the catalog");
+                        *slot = Slot::Damaged;
+                        self.tasks.text(Task::Rebuild(self.id, None));
+                    }
+                    Err(error.into())
+                }
+            },
         }
     }
 
@@ -209,9 +177,7 @@ impl Collection {
             Slot::Open(index) => Ok(Some(index.clone())),
             Slot::Damaged => Err(IndexError::Rebuilding("vector")),
             Slot::Closed => {
-                let Some(dimension) = self.dimension()? else {
-                    return Ok(None);
-                };
+                let Some(dimension) = self.dimension()? else { return Ok(None) };
                 let generation = self.generation(super::catalog::VECTOR_GENERATION)?;
                 match EdgeIndex::open(EdgeOptions::new(self.vector_folder(generation), dimension)) {
                     Ok(index) => {
@@ -254,10 +220,7 @@ impl Collection {
 
     /// The last change that both indexes have for sure.
     pub fn applied(&self) -> Seq {
-        let text = self
-            .text_index()
-            .map(|index| index.watermark())
-            .unwrap_or_default();
+        let text = self.text_index().map(|index| index.watermark()).unwrap_or_default();
         let vectors = match self.vector_index() {
             Ok(Some(index)) => index.watermark(),
             Ok(None) => Seq(u64::MAX),
@@ -268,18 +231,11 @@ impl Collection {
 
     /// Numbers in a vector of the collection's model; none before its first vectors.
     pub(super) fn dimension(&self) -> Result<Option<usize>, IndexError> {
-        Ok(self
-            .catalog
-            .meta(super::catalog::DIMENSION)?
-            .and_then(|number| number.parse().ok()))
+        Ok(self.catalog.meta(super::catalog::DIMENSION)?.and_then(|number| number.parse().ok()))
     }
 
     pub(super) fn generation(&self, key: &str) -> Result<u64, IndexError> {
-        Ok(self
-            .catalog
-            .meta(key)?
-            .and_then(|number| number.parse().ok())
-            .unwrap_or(1))
+        Ok(self.catalog.meta(key)?.and_then(|number| number.parse().ok()).unwrap_or(1))
     }
 
     pub(super) fn text_folder(&self, generation: u64) -> PathBuf {
@@ -291,11 +247,7 @@ impl Collection {
     }
 
     fn refuse_closed(&self) -> Result<(), IndexError> {
-        if self.closed.load(Ordering::Acquire) {
-            Err(IndexError::NoCollection)
-        } else {
-            Ok(())
-        }
+        if self.closed.load(Ordering::Acquire) { Err(IndexError::NoCollection) } else { Ok(()) }
     }
 
     /// Lets go of both indexes for good, before the folder is removed.
@@ -311,10 +263,7 @@ impl Collection {
 
     /// Generations that an interrupted rebuild left, and those that a finished one replaced.
     fn remove_old_generations(&self) -> Result<(), IndexError> {
-        for (kind, key) in [
-            ("text", TEXT_GENERATION),
-            ("vectors", super::catalog::VECTOR_GENERATION),
-        ] {
+        for (kind, key) in [("text", TEXT_GENERATION), ("vectors", super::catalog::VECTOR_GENERATION)] {
             let current = self.generation(key)?.to_string();
             let folder = self.folder.join(kind);
             super::store::make_private(&folder)?;

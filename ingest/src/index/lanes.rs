@@ -188,13 +188,9 @@ pub fn run_vectors(store: &Store) {
         let id = task.collection();
         let result = store.by_id(id).and_then(|collection| match &task {
             Task::Rebuild(..) => collection.rebuild_vectors(),
-            Task::Swap(_, fingerprint, dimension, _) => {
-                collection.swap_vectors(fingerprint, *dimension)
-            }
+            Task::Swap(_, fingerprint, dimension, _) => collection.swap_vectors(fingerprint, *dimension),
             Task::Apply(_) => {
-                let Some(index) = collection.vector_index()? else {
-                    return Ok(());
-                };
+                let Some(index) = collection.vector_index()? else { return Ok(()) };
                 if collection.apply_vectors(&*index)? {
                     store.tasks().vectors(Task::Apply(id));
                 } else if index.wants_rebuild() {
@@ -211,12 +207,7 @@ pub fn run_vectors(store: &Store) {
 
 /// Lets the full-text index of a collection give back what writing needed, if the collection is open.
 fn rest(store: &Store, id: CollectionId) {
-    let Some(index) = store
-        .if_open(id)
-        .and_then(|collection| collection.text.read().get())
-    else {
-        return;
-    };
+    let Some(index) = store.if_open(id).and_then(|collection| collection.text.read().get()) else { return };
     if let Err(error) = index.rest() {
         tracing::warn!(collection = %id, %error, "a full-text index could not finish its merges");
     }
@@ -239,9 +230,7 @@ fn finish(store: &Store, id: CollectionId, result: Result<(), IndexError>, task:
             Ok(()) | Err(IndexError::NoCollection) => {}
             // The rebuild that the error speaks of is queued already.
             Err(IndexError::Rebuilding(_)) => {}
-            Err(error) => {
-                tracing::error!(collection = %id, %error, "changes could not be applied to an index")
-            }
+            Err(error) => tracing::error!(collection = %id, %error, "changes could not be applied to an index"),
         },
     }
 }
@@ -250,40 +239,21 @@ impl Collection {
     /// One durable step of the text index. True if the catalog has more.
     pub(super) fn apply_text(&self, index: &LexicalIndex) -> Result<bool, IndexError> {
         let (rows, more) = self.next_changes(index.watermark())?;
-        let Some(last) = rows.last() else {
-            return Ok(false);
-        };
+        let Some(last) = rows.last() else { return Ok(false) };
         let upto = last.seq;
-        let changes = rows
-            .iter()
-            .map(|row| self.lexical_change(row))
-            .collect::<Result<Vec<_>, _>>()?;
-        index
-            .apply(changes, upto)
-            .map_err(|error| self.text_failed(error))?;
+        let changes = rows.iter().map(|row| self.lexical_change(row)).collect::<Result<Vec<_>, _>>()?;
+        index.apply(changes, upto).map_err(|error| self.text_failed(error))?;
         Ok(more)
     }
 
     /// One durable step of the vector index. True if the catalog has more.
-    pub(super) fn apply_vectors(
-        &self,
-        index: &dyn super::vector::VectorStore,
-    ) -> Result<bool, IndexError> {
+    pub(super) fn apply_vectors(&self, index: &dyn super::vector::VectorStore) -> Result<bool, IndexError> {
         let (rows, more) = self.next_changes(index.watermark())?;
-        let Some(last) = rows.last() else {
-            return Ok(false);
-        };
+        let Some(last) = rows.last() else { return Ok(false) };
         let upto = last.seq;
-        let Some(fingerprint) = self.catalog().fingerprint()? else {
-            return Ok(false);
-        };
-        let changes = rows
-            .iter()
-            .map(|row| self.vector_change(row, &fingerprint))
-            .collect::<Result<Vec<_>, _>>()?;
-        index
-            .apply(changes, upto)
-            .map_err(|error| self.vectors_failed(error))?;
+        let Some(fingerprint) = self.catalog().fingerprint()? else { return Ok(false) };
+        let changes = rows.iter().map(|row| self.vector_change(row, &fingerprint)).collect::<Result<Vec<_>, _>>()?;
+        index.apply(changes, upto).map_err(|error| self.vectors_failed(error))?;
         Ok(more)
     }
 
@@ -305,51 +275,24 @@ impl Collection {
 
     pub(super) fn lexical_change(&self, row: &ChangeRow) -> Result<LexicalChange, IndexError> {
         if row.kind == ChangeKind::Delete {
-            return Ok(LexicalChange::Delete {
-                version: row.version,
-            });
+            return Ok(LexicalChange::Delete { version: row.version });
         }
         let mut head = None;
         let texts = self.catalog().texts(row)?;
         if let Some((path, title)) = self.catalog().named(row.version)? {
-            let beginning: String = texts
-                .iter()
-                .flat_map(|(_, text)| text.chars())
-                .take(HEAD_CHARS)
-                .collect();
-            head = Some(format!(
-                "{path}\n{}\n{beginning}",
-                title.unwrap_or_default()
-            ));
+            let beginning: String = texts.iter().flat_map(|(_, text)| text.chars()).take(HEAD_CHARS).collect();
+            head = Some(format!("{path}\n{}\n{beginning}", title.unwrap_or_default()));
         }
-        let chunks = texts
-            .into_iter()
-            .map(|(chunk, text)| LexicalChunk {
-                chunk,
-                text,
-                head: head.take(),
-            })
-            .collect();
-        Ok(LexicalChange::Insert {
-            version: row.version,
-            chunks,
-        })
+        let chunks = texts.into_iter().map(|(chunk, text)| LexicalChunk { chunk, text, head: head.take() }).collect();
+        Ok(LexicalChange::Insert { version: row.version, chunks })
     }
 
-    pub(super) fn vector_change(
-        &self,
-        row: &ChangeRow,
-        fingerprint: &Fingerprint,
-    ) -> Result<VectorChange, IndexError> {
+    pub(super) fn vector_change(&self, row: &ChangeRow, fingerprint: &Fingerprint) -> Result<VectorChange, IndexError> {
         Ok(match row.kind {
-            ChangeKind::Delete => VectorChange::Delete {
-                version: row.version,
-                chunks: row.chunk_ids(),
-            },
-            ChangeKind::Insert => VectorChange::Insert {
-                version: row.version,
-                points: self.catalog().points(row, fingerprint)?,
-            },
+            ChangeKind::Delete => VectorChange::Delete { version: row.version, chunks: row.chunk_ids() },
+            ChangeKind::Insert => {
+                VectorChange::Insert { version: row.version, points: self.catalog().points(row, fingerprint)? }
+            }
         })
     }
 }

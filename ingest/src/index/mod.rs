@@ -39,9 +39,7 @@ pub enum IndexError {
     #[error("the data folder is in use by process {0}")]
     InUse(u32),
     /// Written by a newer version.
-    #[error(
-        "the data has format {found}, this program knows formats up to {known}: use the newer program"
-    )]
+    #[error("the data has format {found}, this program knows formats up to {known}: use the newer program")]
     Format {
         /// What is there.
         found: u32,
@@ -87,9 +85,7 @@ impl From<VectorError> for IndexError {
     fn from(error: VectorError) -> Self {
         match error {
             VectorError::Damaged(_) => Self::Rebuilding("vector"),
-            VectorError::Dimension { .. } | VectorError::Failed(_) => {
-                Self::Failed(error.to_string())
-            }
+            VectorError::Dimension { .. } | VectorError::Failed(_) => Self::Failed(error.to_string()),
         }
     }
 }

@@ -24,17 +24,13 @@ impl Collection {
         remove(&folder)?;
         let index = Arc::new(LexicalIndex::open(&folder)?);
         let upto = for_standing(self.catalog(), |rows| {
-            let changes = rows
-                .iter()
-                .map(|row| self.lexical_change(row))
-                .collect::<Result<Vec<_>, _>>()?;
+            let changes = rows.iter().map(|row| self.lexical_change(row)).collect::<Result<Vec<_>, _>>()?;
             Ok(index.apply(changes, Seq(0))?)
         })?;
         index.apply(Vec::new(), upto)?;
         while self.apply_text(&index)? {}
         index.rest()?;
-        self.catalog()
-            .set_meta(&[(TEXT_GENERATION, &(old + 1).to_string())])?;
+        self.catalog().set_meta(&[(TEXT_GENERATION, &(old + 1).to_string())])?;
         let before = std::mem::replace(&mut *self.text.write(), Slot::Open(index));
         retire(before, &self.text_folder(old))
     }
@@ -51,38 +47,23 @@ impl Collection {
     ///
     /// # Errors
     /// [`IndexError::NoVectors`] if some chunk has no such vector yet: embed the rest and ask again.
-    pub(super) fn swap_vectors(
-        &self,
-        fingerprint: &Fingerprint,
-        dimension: usize,
-    ) -> Result<(), IndexError> {
+    pub(super) fn swap_vectors(&self, fingerprint: &Fingerprint, dimension: usize) -> Result<(), IndexError> {
         let old = self.generation(VECTOR_GENERATION)?;
         let folder = self.vector_folder(old + 1);
         remove(&folder)?;
-        let index: Arc<dyn VectorStore> = Arc::new(EdgeIndex::open(EdgeOptions::new(
-            folder.clone(),
-            dimension,
-        ))?);
+        let index: Arc<dyn VectorStore> = Arc::new(EdgeIndex::open(EdgeOptions::new(folder.clone(), dimension))?);
         let upto = for_standing(self.catalog(), |rows| {
-            let changes = rows
-                .iter()
-                .map(|row| self.vector_change(row, fingerprint))
-                .collect::<Result<Vec<_>, _>>()?;
+            let changes = rows.iter().map(|row| self.vector_change(row, fingerprint)).collect::<Result<Vec<_>, _>>()?;
             Ok(index.apply(changes, Seq(0))?)
         })?;
         index.apply(Vec::new(), upto)?;
         if let Err(error) = index.optimize() {
             tracing::warn!(collection = %self.id(), %error, "the rebuilt vector index could not be optimised");
         }
-        if !self
-            .catalog()
-            .flip_vectors(old + 1, fingerprint, dimension)?
-        {
+        if !self.catalog().flip_vectors(old + 1, fingerprint, dimension)? {
             drop(index);
             remove(&folder)?;
-            return Err(IndexError::NoVectors(
-                "some chunks have no vector of the new model yet".into(),
-            ));
+            return Err(IndexError::NoVectors("some chunks have no vector of the new model yet".into()));
         }
         let before = std::mem::replace(&mut *self.vectors.write(), Slot::Open(index));
         retire(before, &self.vector_folder(old))
@@ -98,9 +79,7 @@ fn for_standing(
     let mut after = VersionId(0);
     loop {
         let rows = catalog.standing(upto, after, VERSIONS)?;
-        let Some(last) = rows.last() else {
-            return Ok(upto);
-        };
+        let Some(last) = rows.last() else { return Ok(upto) };
         after = last.version;
         copy(&rows)?;
     }

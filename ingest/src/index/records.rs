@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::model::{
-    CollectionId, DocumentId, DocumentState, Fingerprint, Reason, Sha256, Span, TextHash, VersionId,
-};
+use crate::model::{CollectionId, DocumentId, DocumentState, Fingerprint, Reason, Sha256, Span, TextHash, VersionId};
 
 /// How many documents of a collection stand where. `partial` is the part of `indexed` that lacks pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

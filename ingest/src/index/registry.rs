@@ -46,32 +46,22 @@ impl Registry {
     pub fn open(file: &Path) -> Result<Self, IndexError> {
         let connection = Connection::open(file)?;
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
-        connection.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;",
-        )?;
+        connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")?;
         let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         if found > FORMAT {
-            return Err(IndexError::Format {
-                found,
-                known: FORMAT,
-            });
+            return Err(IndexError::Format { found, known: FORMAT });
         }
         if found == 0 {
-            connection.execute_batch(&format!(
-                "BEGIN; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT;"
-            ))?;
+            connection.execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT;"))?;
         }
-        Ok(Self {
-            connection: Mutex::new(connection),
-        })
+        Ok(Self { connection: Mutex::new(connection) })
     }
 
     /// Every collection, by name.
     pub fn all(&self) -> Result<Vec<Entry>, IndexError> {
         let connection = self.connection.lock();
-        let mut statement = connection.prepare_cached(
-            "SELECT id, name, title, created_at, watched, missing FROM collections ORDER BY name",
-        )?;
+        let mut statement =
+            connection.prepare_cached("SELECT id, name, title, created_at, watched, missing FROM collections ORDER BY name")?;
         let rows = statement.query_map([], entry)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -79,21 +69,17 @@ impl Registry {
     /// The collection of that name.
     pub fn by_name(&self, name: &str) -> Result<Option<Entry>, IndexError> {
         let connection = self.connection.lock();
-        let mut statement = connection.prepare_cached(
-            "SELECT id, name, title, created_at, watched, missing FROM collections WHERE name = ?1",
-        )?;
+        let mut statement = connection
+            .prepare_cached("SELECT id, name, title, created_at, watched, missing FROM collections WHERE name = ?1")?;
         Ok(statement.query_row([name], entry).optional()?)
     }
 
     /// The collection of that id.
     pub fn by_id(&self, id: CollectionId) -> Result<Option<Entry>, IndexError> {
         let connection = self.connection.lock();
-        let mut statement = connection.prepare_cached(
-            "SELECT id, name, title, created_at, watched, missing FROM collections WHERE id = ?1",
-        )?;
-        Ok(statement
-            .query_row([id.0.to_be_bytes()], entry)
-            .optional()?)
+        let mut statement = connection
+            .prepare_cached("SELECT id, name, title, created_at, watched, missing FROM collections WHERE id = ?1")?;
+        Ok(statement.query_row([id.0.to_be_bytes()], entry).optional()?)
     }
 
     /// Adds a collection.
@@ -113,26 +99,16 @@ impl Registry {
                 entry.missing
             ],
         )?;
-        if added == 1 {
-            Ok(())
-        } else {
-            Err(IndexError::Exists)
-        }
+        if added == 1 { Ok(()) } else { Err(IndexError::Exists) }
     }
 
     /// Takes a collection away; with `detach` its watched folder is not taken up again by itself.
     pub fn remove(&self, id: CollectionId, detach: Option<&Path>) -> Result<(), IndexError> {
         let mut connection = self.connection.lock();
         let transaction = connection.transaction()?;
-        transaction.execute(
-            "DELETE FROM collections WHERE id = ?1",
-            [id.0.to_be_bytes()],
-        )?;
+        transaction.execute("DELETE FROM collections WHERE id = ?1", [id.0.to_be_bytes()])?;
         if let Some(path) = detach {
-            transaction.execute(
-                "INSERT OR IGNORE INTO detached VALUES (?1)",
-                [text_of(path)],
-            )?;
+            transaction.execute("INSERT OR IGNORE INTO detached VALUES (?1)", [text_of(path)])?;
         }
         transaction.commit()?;
         // The row's bytes leave the log too: a destroyed client's name is not kept.
@@ -143,10 +119,7 @@ impl Registry {
     /// Sets why a collection's watched folder is missing, or that it is back.
     pub fn set_missing(&self, id: CollectionId, why: Option<&str>) -> Result<(), IndexError> {
         let connection = self.connection.lock();
-        connection.execute(
-            "UPDATE collections SET missing = ?2 WHERE id = ?1",
-            params![id.0.to_be_bytes(), why],
-        )?;
+        connection.execute("UPDATE collections SET missing = ?2 WHERE id = ?1", params![id.0.to_be_bytes(), why])?;
         Ok(())
     }
 
@@ -209,9 +182,7 @@ fn path_of(text: &str) -> PathBuf {
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
         let escaped = (*first == b'%').then(|| tail.get(..2)).flatten();
-        let value = escaped
-            .and_then(|hex| std::str::from_utf8(hex).ok())
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let value = escaped.and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok());
         match value {
             Some(byte) => {
                 bytes.push(byte);

@@ -97,11 +97,7 @@ impl Store {
 
     /// Every collection's record, by name. A damaged one says so under `missing` and counts nothing.
     pub fn records(&self) -> Result<Vec<CollectionRecord>, IndexError> {
-        self.registry
-            .all()?
-            .into_iter()
-            .map(|entry| self.record(entry))
-            .collect()
+        self.registry.all()?.into_iter().map(|entry| self.record(entry)).collect()
     }
 
     /// The record of one registered collection.
@@ -133,12 +129,7 @@ impl Store {
     ///
     /// # Errors
     /// [`IndexError::Exists`] if the name is taken.
-    pub fn create(
-        &self,
-        name: &str,
-        title: &str,
-        watched: Option<&Path>,
-    ) -> Result<Entry, IndexError> {
+    pub fn create(&self, name: &str, title: &str, watched: Option<&Path>) -> Result<Entry, IndexError> {
         let entry = Entry {
             id: CollectionId(Uuid::new_v4().as_u128()),
             name: name.to_owned(),
@@ -160,10 +151,7 @@ impl Store {
 
     /// The open collection of that name; opens it if needed.
     pub fn by_name(&self, name: &str) -> Result<Arc<Collection>, IndexError> {
-        let entry = self
-            .registry
-            .by_name(name)?
-            .ok_or(IndexError::NoCollection)?;
+        let entry = self.registry.by_name(name)?.ok_or(IndexError::NoCollection)?;
         self.opened(entry)
     }
 
@@ -184,11 +172,7 @@ impl Store {
 
     /// The collection of that id, only if it is open.
     pub fn if_open(&self, id: CollectionId) -> Option<Arc<Collection>> {
-        self.open
-            .lock()
-            .by_id
-            .get(&id)
-            .map(|(collection, _)| collection.clone())
+        self.open.lock().by_id.get(&id).map(|(collection, _)| collection.clone())
     }
 
     fn opened(&self, entry: Entry) -> Result<Arc<Collection>, IndexError> {
@@ -200,12 +184,7 @@ impl Store {
             return Ok(collection.clone());
         }
         let folder = self.folder(entry.id);
-        let collection = Arc::new(Collection::open(
-            entry.id,
-            entry.name,
-            folder,
-            self.tasks.clone(),
-        )?);
+        let collection = Arc::new(Collection::open(entry.id, entry.name, folder, self.tasks.clone())?);
         open.make_room(self.options.open_collections);
         open.by_id.insert(entry.id, (collection.clone(), tick));
         Ok(collection)
@@ -229,11 +208,7 @@ impl Store {
         let mut removed = Removed::default();
         measure(&folder, &mut removed)?;
         // Moved aside first: from here on it is no collection, however often removing it is interrupted.
-        let aside = self
-            .options
-            .data
-            .join("collections")
-            .join(format!("{id}.destroyed"));
+        let aside = self.options.data.join("collections").join(format!("{id}.destroyed"));
         fs::rename(&folder, &aside)?;
         fs::remove_dir_all(&aside)?;
         Ok(removed)
@@ -270,10 +245,7 @@ impl Store {
         }
         for folder in fs::read_dir(self.options.data.join("collections"))? {
             let folder = folder?;
-            let id = folder
-                .file_name()
-                .to_str()
-                .and_then(|name| name.parse::<CollectionId>().ok());
+            let id = folder.file_name().to_str().and_then(|name| name.parse::<CollectionId>().ok());
             let known = match id {
                 Some(id) => self.registry.by_id(id)?.is_some(),
                 None => false,
@@ -290,13 +262,8 @@ impl OpenCollections {
     /// Closes the least recently used collections that nobody holds, until fewer than `most` are open.
     fn make_room(&mut self, most: usize) {
         while self.by_id.len() >= most.max(1) {
-            let idle = self
-                .by_id
-                .iter()
-                .filter(|(_, (collection, _))| Arc::strong_count(collection) == 1);
-            let Some(oldest) = idle.min_by_key(|(_, (_, used))| *used).map(|(id, _)| *id) else {
-                return;
-            };
+            let idle = self.by_id.iter().filter(|(_, (collection, _))| Arc::strong_count(collection) == 1);
+            let Some(oldest) = idle.min_by_key(|(_, (_, used))| *used).map(|(id, _)| *id) else { return };
             self.by_id.remove(&oldest);
         }
     }
@@ -315,12 +282,7 @@ pub(crate) fn make_private(folder: &Path) -> Result<(), IndexError> {
 
 /// Takes the lock file, or says which process has it.
 fn lock(file: &Path) -> Result<File, IndexError> {
-    let mut lock = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(file)?;
+    let mut lock = File::options().read(true).write(true).create(true).truncate(false).open(file)?;
     if lock.try_lock().is_err() {
         let mut text = String::new();
         lock.read_to_string(&mut text)?;

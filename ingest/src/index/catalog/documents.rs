@@ -75,17 +75,12 @@ pub struct Pending {
 }
 
 pub(super) fn id_of(bytes: Vec<u8>) -> Result<DocumentId, IndexError> {
-    let bytes: [u8; 16] = bytes
-        .try_into()
-        .map_err(|_| IndexError::Damaged("an id in its catalog is not 16 bytes".into()))?;
+    let bytes: [u8; 16] = bytes.try_into().map_err(|_| IndexError::Damaged("an id in its catalog is not 16 bytes".into()))?;
     Ok(DocumentId(u128::from_be_bytes(bytes)))
 }
 
 pub(super) fn sha_of(bytes: Vec<u8>) -> Result<Sha256, IndexError> {
-    bytes
-        .try_into()
-        .map(Sha256)
-        .map_err(|_| IndexError::Damaged("a hash in its catalog is not 32 bytes".into()))
+    bytes.try_into().map(Sha256).map_err(|_| IndexError::Damaged("a hash in its catalog is not 32 bytes".into()))
 }
 
 pub(super) fn blob(id: DocumentId) -> [u8; 16] {
@@ -110,15 +105,12 @@ impl Catalog {
             for path in paths {
                 let found = tx
                     .prepare_cached("SELECT id, live, staged FROM documents WHERE path = ?1")?
-                    .query_row([path], |row| {
-                        Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?))
-                    })
+                    .query_row([path], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?)))
                     .optional()?;
                 if let Some((id, live, staged)) = found {
                     versions::hide(tx, live)?;
                     versions::hide(tx, staged)?;
-                    tx.prepare_cached("DELETE FROM documents WHERE id = ?1")?
-                        .execute([id])?;
+                    tx.prepare_cached("DELETE FROM documents WHERE id = ?1")?.execute([id])?;
                     removed += 1;
                 }
             }
@@ -194,9 +186,7 @@ impl Catalog {
                  WHERE id = ?1 AND state = 'pending' AND staged IS NULL",
             )?;
             let mut rows = statement.query([blob(id)])?;
-            let Some(row) = rows.next()? else {
-                return Ok(None);
-            };
+            let Some(row) = rows.next()? else { return Ok(None) };
             Ok(Some(Pending {
                 id,
                 path: row.get(0)?,
@@ -263,21 +253,14 @@ impl Catalog {
 }
 
 pub(super) fn state_of(word: &str) -> Result<DocumentState, IndexError> {
-    word.parse()
-        .map_err(|_| IndexError::Damaged("a state in its catalog is unknown".into()))
+    word.parse().map_err(|_| IndexError::Damaged("a state in its catalog is unknown".into()))
 }
 
 fn observe_one(tx: &Transaction<'_>, seen: &Observed) -> Result<Registered, IndexError> {
     let found = tx
         .prepare_cached("SELECT id, sha256, state, staged, live FROM documents WHERE path = ?1")?
         .query_row([&seen.path], |row| {
-            Ok((
-                row.get::<_, Vec<u8>>(0)?,
-                row.get::<_, Vec<u8>>(1)?,
-                row.get::<_, String>(2)?,
-                row.get(3)?,
-                row.get(4)?,
-            ))
+            Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, String>(2)?, row.get(3)?, row.get(4)?))
         })
         .optional()?;
     let (state, reason, detail) = match &seen.unreadable {
@@ -294,34 +277,21 @@ fn observe_one(tx: &Transaction<'_>, seen: &Observed) -> Result<Registered, Inde
             blob(id), seen.path, state, reason, detail, now_ns(), seen.sha256.0, seen.bytes as i64, seen.modified_ns,
             seen.inode as i64, seen.declared_type
         ])?;
-        return Ok(Registered {
-            id,
-            created: true,
-            unchanged: false,
-        });
+        return Ok(Registered { id, created: true, unchanged: false });
     };
-    let was_refused = state_of(&old_state)? == DocumentState::Unreadable
-        && seen.unreadable.is_none()
-        && sha256 == [0; 32];
-    let same = sha256 == seen.sha256.0
-        && !was_refused
-        && (seen.unreadable.is_none() || old_state == "unreadable");
+    let was_refused = state_of(&old_state)? == DocumentState::Unreadable && seen.unreadable.is_none() && sha256 == [0; 32];
+    let same = sha256 == seen.sha256.0 && !was_refused && (seen.unreadable.is_none() || old_state == "unreadable");
     let id = id_of(id)?;
     if same {
         tx.prepare_cached("UPDATE documents SET modified_ns = ?2, inode = ?3 WHERE id = ?1")?
             .execute(params![blob(id), seen.modified_ns, seen.inode as i64])?;
-        return Ok(Registered {
-            id,
-            created: false,
-            unchanged: true,
-        });
+        return Ok(Registered { id, created: false, unchanged: true });
     }
     // A version of other bytes that no search has seen yet will not be seen any more.
     versions::hide(tx, staged)?;
     if seen.unreadable.is_some() {
         versions::hide(tx, live)?;
-        tx.prepare_cached("UPDATE documents SET live = NULL WHERE id = ?1")?
-            .execute([blob(id)])?;
+        tx.prepare_cached("UPDATE documents SET live = NULL WHERE id = ?1")?.execute([blob(id)])?;
     }
     tx.prepare_cached(
         "UPDATE documents SET state = ?2, reason = ?3, detail = ?4, queued = ?5, sha256 = ?6, bytes = ?7, modified_ns = ?8,
@@ -331,9 +301,5 @@ fn observe_one(tx: &Transaction<'_>, seen: &Observed) -> Result<Registered, Inde
         blob(id), state, reason, detail, now_ns(), seen.sha256.0, seen.bytes as i64, seen.modified_ns, seen.inode as i64,
         seen.declared_type
     ])?;
-    Ok(Registered {
-        id,
-        created: false,
-        unchanged: false,
-    })
+    Ok(Registered { id, created: false, unchanged: false })
 }

@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-pub use documents::{Known, Observed, Pending, Registered};
 pub(crate) use reads::file_name;
 pub(super) use vectors::{DIMENSION, VECTOR_GENERATION};
+pub use documents::{Known, Observed, Pending, Registered};
 pub use versions::{ChangeKind, ChangeRow, Committed, NewChunk, NewVersion, Unreadable};
 
 use super::IndexError;
@@ -40,18 +40,11 @@ impl Catalog {
         let mut writer = Connection::open(file).map_err(damaged)?;
         schema::prepare_writer(&writer).map_err(damaged)?;
         schema::migrate(&mut writer)?;
-        Ok(Self {
-            file: file.to_owned(),
-            writer: Mutex::new(writer),
-            readers: Mutex::new(Vec::new()),
-        })
+        Ok(Self { file: file.to_owned(), writer: Mutex::new(writer), readers: Mutex::new(Vec::new()) })
     }
 
     /// Runs `work` in one write transaction, durable when this returns.
-    fn write<T>(
-        &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, IndexError>,
-    ) -> Result<T, IndexError> {
+    fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, IndexError>) -> Result<T, IndexError> {
         let mut writer = self.writer.lock();
         let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let value = work(&transaction)?;
@@ -60,10 +53,7 @@ impl Catalog {
     }
 
     /// Runs `work` on one consistent snapshot.
-    fn read<T>(
-        &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, IndexError>,
-    ) -> Result<T, IndexError> {
+    fn read<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, IndexError>) -> Result<T, IndexError> {
         let idle = self.readers.lock().pop();
         let mut reader = match idle {
             Some(reader) => reader,
@@ -94,11 +84,7 @@ impl Catalog {
 
     /// Keeps words with the collection, all or none.
     pub fn set_meta(&self, pairs: &[(&str, &str)]) -> Result<(), IndexError> {
-        self.write(|tx| {
-            pairs
-                .iter()
-                .try_for_each(|(key, value)| schema::set_meta(tx, key, value))
-        })
+        self.write(|tx| pairs.iter().try_for_each(|(key, value)| schema::set_meta(tx, key, value)))
     }
 }
 
@@ -111,3 +97,4 @@ fn damaged(error: rusqlite::Error) -> IndexError {
         _ => error.into(),
     }
 }
+

@@ -18,13 +18,7 @@ pub struct Purged {
 impl Catalog {
     /// Whether a purge would take anything away.
     pub fn has_hidden(&self) -> Result<bool, IndexError> {
-        self.read(|tx| {
-            Ok(tx.query_row(
-                "SELECT EXISTS (SELECT 1 FROM versions WHERE state = 'hidden')",
-                [],
-                |row| row.get(0),
-            )?)
-        })
+        self.read(|tx| Ok(tx.query_row("SELECT EXISTS (SELECT 1 FROM versions WHERE state = 'hidden')", [], |row| row.get(0))?))
     }
 
     /// Removes every version hidden by a change up to `upto`, which both indexes must have applied, with its chunks, vectors
@@ -64,8 +58,7 @@ impl Catalog {
     pub fn truncate_log(&self) -> Result<bool, IndexError> {
         let writer = self.writer.lock();
         self.readers.lock().clear();
-        let busy: i64 =
-            writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        let busy: i64 = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
         Ok(busy == 0)
     }
 }

@@ -8,10 +8,8 @@ use rusqlite::{Row, params, params_from_iter};
 
 use super::documents::{blob, id_of, sha_of, state_of};
 use super::{Catalog, ChangeKind, ChangeRow};
+use crate::index::records::{Counts, DocumentFilter, DocumentPage, DocumentRecord, DocumentRef, LiveChunk, StoredChunk};
 use crate::index::IndexError;
-use crate::index::records::{
-    Counts, DocumentFilter, DocumentPage, DocumentRecord, DocumentRef, LiveChunk, StoredChunk,
-};
 use crate::model::{ChunkId, DocumentId, DocumentState, Scope, Seq, Span, TextHash, VersionId};
 
 const RECORD: &str = "SELECT d.id, d.path, d.state, d.reason, d.detail, d.sha256, d.bytes, d.modified_ns, d.indexed_at, d.live,
@@ -30,9 +28,7 @@ pub(crate) fn file_name(path: &str) -> &str {
 }
 
 fn title_or_name(title: Option<String>, path: &str) -> String {
-    title
-        .filter(|title| !title.trim().is_empty())
-        .unwrap_or_else(|| file_name(path).to_owned())
+    title.filter(|title| !title.trim().is_empty()).unwrap_or_else(|| file_name(path).to_owned())
 }
 
 fn record(row: &Row<'_>) -> Result<DocumentRecord, IndexError> {
@@ -50,11 +46,7 @@ fn record(row: &Row<'_>) -> Result<DocumentRecord, IndexError> {
         bytes: row.get::<_, i64>(6)? as u64,
         media_type: row.get(11)?,
         pages: row.get(12)?,
-        missing_pages: missing
-            .unwrap_or_default()
-            .split(',')
-            .filter_map(|page| page.parse().ok())
-            .collect(),
+        missing_pages: missing.unwrap_or_default().split(',').filter_map(|page| page.parse().ok()).collect(),
         chunks: row.get::<_, Option<i64>>(14)?.unwrap_or(0) as u64,
         modified_at: time(row.get(7)?),
         indexed_at: row.get::<_, Option<i64>>(8)?.map(time),
@@ -69,25 +61,11 @@ fn live_chunk(row: &Row<'_>) -> Result<(ChunkId, LiveChunk), IndexError> {
         ordinal: row.get(2)?,
         page: row.get(3)?,
         heading_path: row.get(4)?,
-        span: Span {
-            start: row.get::<_, i64>(5)? as u64,
-            end: row.get::<_, i64>(6)? as u64,
-        },
+        span: Span { start: row.get::<_, i64>(5)? as u64, end: row.get::<_, i64>(6)? as u64 },
         text: row.get(7)?,
     };
-    let document = DocumentRef {
-        id: id_of(row.get(9)?)?,
-        title: title_or_name(row.get(11)?, &path),
-        path,
-    };
-    Ok((
-        ChunkId(row.get::<_, i64>(0)? as u64),
-        LiveChunk {
-            chunk,
-            hash: TextHash(row.get(8)?),
-            document,
-        },
-    ))
+    let document = DocumentRef { id: id_of(row.get(9)?)?, title: title_or_name(row.get(11)?, &path), path };
+    Ok((ChunkId(row.get::<_, i64>(0)? as u64), LiveChunk { chunk, hash: TextHash(row.get(8)?), document }))
 }
 
 impl Catalog {
@@ -95,9 +73,7 @@ impl Catalog {
     pub fn counts(&self) -> Result<Counts, IndexError> {
         self.read(|tx| {
             let mut counts = Counts::default();
-            let mut statement = tx.prepare_cached(
-                "SELECT state, COUNT(*) FROM documents WHERE parent IS NULL GROUP BY state",
-            )?;
+            let mut statement = tx.prepare_cached("SELECT state, COUNT(*) FROM documents WHERE parent IS NULL GROUP BY state")?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let number = row.get::<_, i64>(1)? as u64;
@@ -145,12 +121,7 @@ impl Catalog {
     }
 
     /// Documents in order of path, after the path `after`. `Indexed` includes partial ones.
-    pub fn documents(
-        &self,
-        state: Option<DocumentState>,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<DocumentPage, IndexError> {
+    pub fn documents(&self, state: Option<DocumentState>, after: Option<&str>, limit: usize) -> Result<DocumentPage, IndexError> {
         let (first, second) = match state {
             None => (None, None),
             Some(DocumentState::Indexed) => (Some("indexed"), Some("partial")),
@@ -217,11 +188,7 @@ impl Catalog {
     }
 
     /// The chunk at a place of a version.
-    pub fn chunk_at(
-        &self,
-        version: VersionId,
-        ordinal: u32,
-    ) -> Result<Option<(ChunkId, LiveChunk)>, IndexError> {
+    pub fn chunk_at(&self, version: VersionId, ordinal: u32) -> Result<Option<(ChunkId, LiveChunk)>, IndexError> {
         self.read(|tx| {
             let mut statement = tx.prepare_cached(&format!(
                 "{LIVE_CHUNK} WHERE v.id = ?1 AND c.id = v.first_chunk + ?2 AND c.version = v.id AND d.live IS NOT NULL AND v.state != 'staged'"
@@ -232,11 +199,7 @@ impl Catalog {
     }
 
     /// For each hash, the searchable documents in scope that hold that very passage, in order of path.
-    pub fn twins(
-        &self,
-        hashes: &[TextHash],
-        scope: &Scope,
-    ) -> Result<HashMap<TextHash, Vec<DocumentRef>>, IndexError> {
+    pub fn twins(&self, hashes: &[TextHash], scope: &Scope) -> Result<HashMap<TextHash, Vec<DocumentRef>>, IndexError> {
         self.read(|tx| {
             let mut statement = tx.prepare_cached(
                 "SELECT DISTINCT v.id, d.id, d.path, v.title FROM chunks c JOIN versions v ON v.id = c.version
@@ -261,9 +224,7 @@ impl Catalog {
     /// Texts of a version's chunks, in order, with their ids.
     pub fn texts(&self, change: &ChangeRow) -> Result<Vec<(ChunkId, String)>, IndexError> {
         self.read(|tx| {
-            let mut statement = tx.prepare_cached(
-                "SELECT id, text FROM chunks WHERE id >= ?1 AND id < ?2 ORDER BY id",
-            )?;
+            let mut statement = tx.prepare_cached("SELECT id, text FROM chunks WHERE id >= ?1 AND id < ?2 ORDER BY id")?;
             let end = change.first_chunk.0 + change.chunks;
             let rows = statement.query_map([change.first_chunk.0 as i64, end as i64], |row| {
                 Ok((ChunkId(row.get::<_, i64>(0)? as u64), row.get(1)?))
@@ -289,10 +250,7 @@ impl Catalog {
     }
 
     /// Path and title of the document that a version is of; none if it is gone.
-    pub fn named(
-        &self,
-        version: VersionId,
-    ) -> Result<Option<(String, Option<String>)>, IndexError> {
+    pub fn named(&self, version: VersionId) -> Result<Option<(String, Option<String>)>, IndexError> {
         self.read(|tx| {
             let mut statement = tx.prepare_cached(
                 "SELECT d.path, v.title FROM versions v JOIN documents d ON d.id = v.document WHERE v.id = ?1",
@@ -303,27 +261,21 @@ impl Catalog {
     }
 
     /// What an index built anew has to hold: every version staged or searchable up to change `upto`, after version `after`.
-    pub fn standing(
-        &self,
-        upto: Seq,
-        after: VersionId,
-        limit: usize,
-    ) -> Result<Vec<ChangeRow>, IndexError> {
+    pub fn standing(&self, upto: Seq, after: VersionId, limit: usize) -> Result<Vec<ChangeRow>, IndexError> {
         self.read(|tx| {
             let mut statement = tx.prepare_cached(
                 "SELECT seq, id, first_chunk, chunks FROM versions
                  WHERE state IN ('staged', 'live') AND seq <= ?1 AND id > ?2 ORDER BY id LIMIT ?3",
             )?;
-            let rows =
-                statement.query_map([upto.0 as i64, after.0 as i64, limit as i64], |row| {
-                    Ok(ChangeRow {
-                        seq: Seq(row.get::<_, i64>(0)? as u64),
-                        version: VersionId(row.get::<_, i64>(1)? as u64),
-                        kind: ChangeKind::Insert,
-                        first_chunk: ChunkId(row.get::<_, i64>(2)? as u64),
-                        chunks: row.get::<_, i64>(3)? as u64,
-                    })
-                })?;
+            let rows = statement.query_map([upto.0 as i64, after.0 as i64, limit as i64], |row| {
+                Ok(ChangeRow {
+                    seq: Seq(row.get::<_, i64>(0)? as u64),
+                    version: VersionId(row.get::<_, i64>(1)? as u64),
+                    kind: ChangeKind::Insert,
+                    first_chunk: ChunkId(row.get::<_, i64>(2)? as u64),
+                    chunks: row.get::<_, i64>(3)? as u64,
+                })
+            })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }
@@ -349,9 +301,7 @@ fn conditions(filter: &DocumentFilter) -> (String, Vec<Value>) {
     if let Some(paths) = &filter.paths {
         // One JSON value however many paths there are. A path names its members too: "mail.eml" lets "mail.eml!/a.pdf" through.
         let given = "(SELECT value FROM json_each(?))";
-        parts.push(format!(
-            "(d.path IN {given} OR substr(d.path, 1, instr(d.path, '!/') - 1) IN {given})"
-        ));
+        parts.push(format!("(d.path IN {given} OR substr(d.path, 1, instr(d.path, '!/') - 1) IN {given})"));
         let json = serde_json::Value::from(paths.clone()).to_string();
         values.extend([Value::Text(json.clone()), Value::Text(json)]);
     }
@@ -364,20 +314,12 @@ fn conditions(filter: &DocumentFilter) -> (String, Vec<Value>) {
         for one in types {
             any.push("v.media_type = ?".into());
             any.push("lower(d.path) LIKE ? ESCAPE '\\'".into());
-            let ending = one
-                .to_lowercase()
-                .replace('\\', "\\\\")
-                .replace('%', "\\%")
-                .replace('_', "\\_");
-            values.extend([
-                Value::Text(one.to_lowercase()),
-                Value::Text(format!("%.{}", ending.trim_start_matches('.'))),
-            ]);
+            let ending = one.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+            values.extend([Value::Text(one.to_lowercase()), Value::Text(format!("%.{}", ending.trim_start_matches('.')))]);
         }
         parts.push(format!("({})", any.join(" OR ")));
     }
-    let nanoseconds =
-        |time: &Timestamp| Value::Integer(i64::try_from(time.as_nanosecond()).unwrap_or(i64::MAX));
+    let nanoseconds = |time: &Timestamp| Value::Integer(i64::try_from(time.as_nanosecond()).unwrap_or(i64::MAX));
     if let Some(from) = &filter.modified_from {
         parts.push("d.modified_ns >= ?".into());
         values.push(nanoseconds(from));

@@ -91,14 +91,9 @@ pub(super) fn prepare_reader(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Brings the tables to [`FORMAT`], one step a transaction.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), IndexError> {
-    let found: u32 = connection
-        .query_row("PRAGMA user_version", [], |row| row.get(0))
-        .map_err(damaged)?;
+    let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(damaged)?;
     if found > FORMAT {
-        return Err(IndexError::Format {
-            found,
-            known: FORMAT,
-        });
+        return Err(IndexError::Format { found, known: FORMAT });
     }
     for (format, step) in STEPS.iter().enumerate().skip(found as usize) {
         let transaction = connection.transaction()?;
@@ -107,22 +102,9 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), IndexError> {
         transaction.commit()?;
     }
     // Touches every table, so that a file overwritten or cut short is mostly found now; the rest shows when it is read.
-    for table in [
-        "meta",
-        "documents",
-        "versions",
-        "chunks",
-        "fingerprints",
-        "vectors",
-        "changes",
-    ] {
-        let mut statement = connection
-            .prepare(&format!("SELECT 1 FROM {table} LIMIT 1"))
-            .map_err(damaged)?;
-        statement
-            .query([])
-            .and_then(|mut rows| rows.next().map(|_| ()))
-            .map_err(damaged)?;
+    for table in ["meta", "documents", "versions", "chunks", "fingerprints", "vectors", "changes"] {
+        let mut statement = connection.prepare(&format!("SELECT 1 FROM {table} LIMIT 1")).map_err(damaged)?;
+        statement.query([]).and_then(|mut rows| rows.next().map(|_| ())).map_err(damaged)?;
     }
     Ok(())
 }
@@ -135,9 +117,7 @@ pub(super) fn meta(tx: &Transaction<'_>, key: &str) -> Result<Option<String>, In
 }
 
 pub(super) fn set_meta(tx: &Transaction<'_>, key: &str, value: &str) -> Result<(), IndexError> {
-    tx.prepare_cached(
-        "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2",
-    )?
-    .execute([key, value])?;
+    tx.prepare_cached("INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2")?
+        .execute([key, value])?;
     Ok(())
 }

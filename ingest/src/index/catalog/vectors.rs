@@ -29,8 +29,7 @@ pub struct Unembedded {
 }
 
 fn id_of(tx: &Transaction<'_>, fingerprint: &Fingerprint) -> Result<i64, IndexError> {
-    tx.prepare_cached("INSERT OR IGNORE INTO fingerprints (name) VALUES (?1)")?
-        .execute([&fingerprint.0])?;
+    tx.prepare_cached("INSERT OR IGNORE INTO fingerprints (name) VALUES (?1)")?.execute([&fingerprint.0])?;
     Ok(tx
         .prepare_cached("SELECT id FROM fingerprints WHERE name = ?1")?
         .query_row([&fingerprint.0], |row| row.get(0))?)
@@ -45,13 +44,8 @@ fn known_id(tx: &Transaction<'_>, fingerprint: &Fingerprint) -> Result<Option<i6
 
 /// Whether vectors of `offered` fit the collection: `Some(id)` of the model they are kept under, `Some(None)` where none are
 /// offered, `None` where the collection's are of another model. The first vectors decide.
-pub(super) fn admit(
-    tx: &Transaction<'_>,
-    offered: Option<&Fingerprint>,
-) -> Result<Option<Option<i64>>, IndexError> {
-    let Some(offered) = offered else {
-        return Ok(Some(None));
-    };
+pub(super) fn admit(tx: &Transaction<'_>, offered: Option<&Fingerprint>) -> Result<Option<Option<i64>>, IndexError> {
+    let Some(offered) = offered else { return Ok(Some(None)) };
     match schema::meta(tx, FINGERPRINT)? {
         None => schema::set_meta(tx, FINGERPRINT, &offered.0)?,
         Some(held) if held == offered.0 => {}
@@ -60,29 +54,17 @@ pub(super) fn admit(
     id_of(tx, offered).map(|id| Some(Some(id)))
 }
 
-pub(super) fn insert(
-    tx: &Transaction<'_>,
-    fingerprint: i64,
-    vectors: &[(TextHash, Vec<f32>)],
-) -> Result<(), IndexError> {
-    let mut insert = tx.prepare_cached(
-        "INSERT OR IGNORE INTO vectors (hash, fingerprint, vector) VALUES (?1, ?2, ?3)",
-    )?;
+pub(super) fn insert(tx: &Transaction<'_>, fingerprint: i64, vectors: &[(TextHash, Vec<f32>)]) -> Result<(), IndexError> {
+    let mut insert = tx.prepare_cached("INSERT OR IGNORE INTO vectors (hash, fingerprint, vector) VALUES (?1, ?2, ?3)")?;
     for (hash, vector) in vectors {
-        let bytes: Vec<u8> = vector
-            .iter()
-            .flat_map(|number| number.to_le_bytes())
-            .collect();
+        let bytes: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
         insert.execute(params![hash.0, fingerprint, bytes])?;
     }
     Ok(())
 }
 
 fn numbers(bytes: &[u8]) -> Vec<f32> {
-    bytes
-        .chunks_exact(4)
-        .map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]))
-        .collect()
+    bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect()
 }
 
 impl Catalog {
@@ -97,18 +79,11 @@ impl Catalog {
     }
 
     /// Which of the given texts have no vector of that model yet.
-    pub fn without_vector(
-        &self,
-        hashes: &[TextHash],
-        fingerprint: &Fingerprint,
-    ) -> Result<HashSet<TextHash>, IndexError> {
+    pub fn without_vector(&self, hashes: &[TextHash], fingerprint: &Fingerprint) -> Result<HashSet<TextHash>, IndexError> {
         self.read(|tx| {
             let mut missing = HashSet::new();
-            let Some(id) = known_id(tx, fingerprint)? else {
-                return Ok(hashes.iter().copied().collect());
-            };
-            let mut statement =
-                tx.prepare_cached("SELECT 1 FROM vectors WHERE hash = ?1 AND fingerprint = ?2")?;
+            let Some(id) = known_id(tx, fingerprint)? else { return Ok(hashes.iter().copied().collect()) };
+            let mut statement = tx.prepare_cached("SELECT 1 FROM vectors WHERE hash = ?1 AND fingerprint = ?2")?;
             for hash in hashes {
                 if !statement.exists(params![hash.0, id])? {
                     missing.insert(*hash);
@@ -119,12 +94,7 @@ impl Catalog {
     }
 
     /// Chunks after `after` without a vector of that model, in order of id, at most `limit`.
-    pub fn unembedded(
-        &self,
-        fingerprint: &Fingerprint,
-        after: ChunkId,
-        limit: usize,
-    ) -> Result<Vec<Unembedded>, IndexError> {
+    pub fn unembedded(&self, fingerprint: &Fingerprint, after: ChunkId, limit: usize) -> Result<Vec<Unembedded>, IndexError> {
         self.read(|tx| {
             let id = known_id(tx, fingerprint)?.unwrap_or(-1);
             let mut statement = tx.prepare_cached(
@@ -139,11 +109,7 @@ impl Catalog {
     }
 
     /// Keeps vectors that were made for chunks which are in the catalog already.
-    pub fn add_vectors(
-        &self,
-        fingerprint: &Fingerprint,
-        vectors: &[(TextHash, Vec<f32>)],
-    ) -> Result<(), IndexError> {
+    pub fn add_vectors(&self, fingerprint: &Fingerprint, vectors: &[(TextHash, Vec<f32>)]) -> Result<(), IndexError> {
         self.write(|tx| {
             let id = id_of(tx, fingerprint)?;
             insert(tx, id, vectors)
@@ -151,11 +117,7 @@ impl Catalog {
     }
 
     /// The vectors of a change's chunks, in order of id. Chunks without one are left out.
-    pub fn points(
-        &self,
-        change: &ChangeRow,
-        fingerprint: &Fingerprint,
-    ) -> Result<Vec<(ChunkId, Vec<f32>)>, IndexError> {
+    pub fn points(&self, change: &ChangeRow, fingerprint: &Fingerprint) -> Result<Vec<(ChunkId, Vec<f32>)>, IndexError> {
         self.read(|tx| {
             let Some(id) = known_id(tx, fingerprint)? else { return Ok(Vec::new()) };
             let mut statement = tx.prepare_cached(
@@ -172,12 +134,7 @@ impl Catalog {
 
     /// Makes `generation` the vector index that answers, with vectors of `fingerprint`. A change of model needs such a vector for
     /// every chunk: false if some chunk has none yet (embed the rest and ask again).
-    pub fn flip_vectors(
-        &self,
-        generation: u64,
-        fingerprint: &Fingerprint,
-        dimension: usize,
-    ) -> Result<bool, IndexError> {
+    pub fn flip_vectors(&self, generation: u64, fingerprint: &Fingerprint, dimension: usize) -> Result<bool, IndexError> {
         self.write(|tx| {
             let id = id_of(tx, fingerprint)?;
             let same = schema::meta(tx, FINGERPRINT)?.as_deref() == Some(fingerprint.0.as_str());

@@ -5,9 +5,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::documents::{blob, now_ns};
 use super::{Catalog, vectors};
 use crate::index::IndexError;
-use crate::model::{
-    Chunk, ChunkId, DocumentId, Fingerprint, Reason, Seq, Sha256, TextHash, VersionId,
-};
+use crate::model::{Chunk, ChunkId, DocumentId, Fingerprint, Reason, Seq, Sha256, TextHash, VersionId};
 
 /// A chunk on its way into the catalog.
 #[derive(Clone, Debug)]
@@ -90,40 +88,28 @@ pub struct ChangeRow {
 impl ChangeRow {
     /// Ids of the version's chunks.
     pub fn chunk_ids(&self) -> Vec<ChunkId> {
-        (self.first_chunk.0..self.first_chunk.0 + self.chunks)
-            .map(ChunkId)
-            .collect()
+        (self.first_chunk.0..self.first_chunk.0 + self.chunks).map(ChunkId).collect()
     }
 }
 
 /// Adds a change; its place.
 fn add_change(tx: &Transaction<'_>, version: i64, kind: &str) -> Result<i64, IndexError> {
-    tx.prepare_cached("INSERT INTO changes (version, kind) VALUES (?1, ?2)")?
-        .execute(params![version, kind])?;
+    tx.prepare_cached("INSERT INTO changes (version, kind) VALUES (?1, ?2)")?.execute(params![version, kind])?;
     Ok(tx.last_insert_rowid())
 }
 
 /// Hides a version, if there is one: it answers no search that begins from now on, and both indexes are told.
 pub(super) fn hide(tx: &Transaction<'_>, version: Option<i64>) -> Result<(), IndexError> {
-    let Some(version) = version else {
-        return Ok(());
-    };
+    let Some(version) = version else { return Ok(()) };
     let seq = add_change(tx, version, "delete")?;
-    tx.prepare_cached("UPDATE versions SET state = 'hidden', gone_seq = ?2 WHERE id = ?1")?
-        .execute([version, seq])?;
+    tx.prepare_cached("UPDATE versions SET state = 'hidden', gone_seq = ?2 WHERE id = ?1")?.execute([version, seq])?;
     Ok(())
 }
 
 /// Whether the document still waits for these bytes; its staged version if so.
-fn waiting(
-    tx: &Transaction<'_>,
-    id: DocumentId,
-    sha256: Sha256,
-) -> Result<Option<Option<i64>>, IndexError> {
+fn waiting(tx: &Transaction<'_>, id: DocumentId, sha256: Sha256) -> Result<Option<Option<i64>>, IndexError> {
     Ok(tx
-        .prepare_cached(
-            "SELECT staged FROM documents WHERE id = ?1 AND sha256 = ?2 AND state = 'pending'",
-        )?
+        .prepare_cached("SELECT staged FROM documents WHERE id = ?1 AND sha256 = ?2 AND state = 'pending'")?
         .query_row(params![blob(id), sha256.0], |row| row.get(0))
         .optional()?)
 }
@@ -173,12 +159,7 @@ impl Catalog {
     }
 
     /// Makes a version of a document out of one that was read from the same bytes in the same way before. None if there is none.
-    pub fn commit_copy(
-        &self,
-        id: DocumentId,
-        sha256: Sha256,
-        extractor: &str,
-    ) -> Result<Option<Committed>, IndexError> {
+    pub fn commit_copy(&self, id: DocumentId, sha256: Sha256, extractor: &str) -> Result<Option<Committed>, IndexError> {
         self.write(|tx| {
             let Some(staged) = waiting(tx, id, sha256)? else { return Ok(Some(Committed::Stale)) };
             let source = tx
@@ -208,12 +189,7 @@ impl Catalog {
     }
 
     /// Notes that a document's bytes cannot be read. What answered for it before answers no more.
-    pub fn commit_unreadable(
-        &self,
-        id: DocumentId,
-        sha256: Sha256,
-        why: &Unreadable,
-    ) -> Result<Committed, IndexError> {
+    pub fn commit_unreadable(&self, id: DocumentId, sha256: Sha256, why: &Unreadable) -> Result<Committed, IndexError> {
         self.write(|tx| {
             let Some(staged) = waiting(tx, id, sha256)? else { return Ok(Committed::Stale) };
             let live = tx.query_row("SELECT live FROM documents WHERE id = ?1", [blob(id)], |row| row.get(0))?;
@@ -231,9 +207,7 @@ impl Catalog {
     /// Makes every staged version that both indexes hold (changes up to `upto`) searchable, in one transaction. How many.
     pub fn flip(&self, upto: Seq) -> Result<u64, IndexError> {
         let any = self.read(|tx| {
-            let mut statement = tx.prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM versions WHERE state = 'staged' AND seq <= ?1)",
-            )?;
+            let mut statement = tx.prepare_cached("SELECT EXISTS (SELECT 1 FROM versions WHERE state = 'staged' AND seq <= ?1)")?;
             Ok(statement.query_row([upto.0 as i64], |row| row.get::<_, bool>(0))?)
         })?;
         if !any {
@@ -291,10 +265,8 @@ impl Catalog {
 /// Gives a version that was just inserted its change and makes it what its document waits for.
 fn stage(tx: &Transaction<'_>, id: DocumentId, version: i64) -> Result<Committed, IndexError> {
     let seq = add_change(tx, version, "insert")?;
-    tx.prepare_cached("UPDATE versions SET seq = ?2 WHERE id = ?1")?
-        .execute([version, seq])?;
-    tx.prepare_cached("UPDATE documents SET staged = ?2 WHERE id = ?1")?
-        .execute(params![blob(id), version])?;
+    tx.prepare_cached("UPDATE versions SET seq = ?2 WHERE id = ?1")?.execute([version, seq])?;
+    tx.prepare_cached("UPDATE documents SET staged = ?2 WHERE id = ?1")?.execute(params![blob(id), version])?;
     Ok(Committed::At(Seq(seq as u64)))
 }
 

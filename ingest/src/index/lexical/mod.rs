@@ -31,10 +31,7 @@ pub struct LexicalChunk {
 #[derive(Clone, Debug)]
 pub enum LexicalChange {
     /// All chunks of a version.
-    Insert {
-        version: VersionId,
-        chunks: Vec<LexicalChunk>,
-    },
+    Insert { version: VersionId, chunks: Vec<LexicalChunk> },
     /// Take a version away.
     Delete { version: VersionId },
 }
