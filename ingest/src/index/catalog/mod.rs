@@ -98,3 +98,6 @@ fn damaged(error: rusqlite::Error) -> IndexError {
     }
 }
 
+
+#[cfg(test)]
+mod tests;
