@@ -148,6 +148,9 @@ fn harmed(from: &Path, harm: impl Fn(&Path)) -> Vec<(String, Result<(), LexicalE
     outcomes
 }
 
+/// Something bad done to the file at a path.
+type Harm<'a> = &'a dyn Fn(&Path);
+
 #[test]
 fn damaged_files_are_told_at_once() {
     let (dir, index) = index_of(
@@ -164,7 +167,7 @@ fn damaged_files_are_told_at_once() {
     index.verify().unwrap();
     drop(index);
     let open = |path: &Path| fs::OpenOptions::new().write(true).open(path).unwrap();
-    let harms: [(&str, &dyn Fn(&Path)); 4] = [
+    let harms: [(&str, Harm); 4] = [
         ("removed", &|path| fs::remove_file(path).unwrap()),
         ("emptied", &|path| fs::write(path, b"").unwrap()),
         ("cut", &|path| {
