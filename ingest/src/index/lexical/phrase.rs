@@ -22,12 +22,18 @@ pub(super) fn occurrences(
     }
     // The rarest word leads, so that the cost follows it and not the most common one.
     members.sort_by_key(|(_, postings)| postings.doc_freq());
-    let Some(((lead_offset, lead), others)) = members.split_first_mut() else { return Ok(()) };
+    let Some(((lead_offset, lead), others)) = members.split_first_mut() else {
+        return Ok(());
+    };
     let (mut starts, mut places) = (Vec::new(), Vec::new());
     let mut doc = lead.doc();
     'entries: while doc != TERMINATED {
         for (_, other) in others.iter_mut() {
-            let at = if other.doc() < doc { other.seek(doc) } else { other.doc() };
+            let at = if other.doc() < doc {
+                other.seek(doc)
+            } else {
+                other.doc()
+            };
             if at > doc {
                 doc = lead.seek(at);
                 continue 'entries;

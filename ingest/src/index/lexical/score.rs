@@ -6,12 +6,10 @@
 //! BM25 as in Robertson and Zaragoza, "The Probabilistic Relevance Framework" (2009), with the idf of Lucene, which is never
 //! below zero: ln(1 + (N − df + ½) / (df + ½)). N, df and mean lengths are of the whole collection, whatever the scope.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
-
 use tantivy::Term;
 use tantivy::schema::{Field, IndexRecordOption};
 
+use super::best::best;
 use super::query::{Parsed, Sequence};
 use super::schema::{self, Fields};
 use super::snapshot::{DELETED, Snapshot};
@@ -117,9 +115,18 @@ impl<'a> Scoring<'a> {
     fn read_word(&mut self, field: Field, word: &str) -> tantivy::Result<()> {
         let snapshot = self.snapshot;
         let term = Term::from_field_text(field, word);
-        for (reader, place) in snapshot.searcher.segment_readers().iter().zip(&snapshot.segments) {
+        for (reader, place) in snapshot
+            .searcher
+            .segment_readers()
+            .iter()
+            .zip(&snapshot.segments)
+        {
             let index = reader.inverted_index(field)?;
-            let Some(mut blocks) = index.read_block_postings(&term, IndexRecordOption::WithFreqs)? else { continue };
+            let Some(mut blocks) =
+                index.read_block_postings(&term, IndexRecordOption::WithFreqs)?
+            else {
+                continue;
+            };
             while blocks.block_len() > 0 {
                 for (doc, count) in blocks.docs().iter().zip(blocks.freqs()) {
                     self.note(place.base + *doc, *count);
@@ -133,9 +140,16 @@ impl<'a> Scoring<'a> {
     /// Reads where the words of `sequence` follow each other, as if that were one word's postings.
     fn read_sequence(&mut self, field: Field, sequence: &Sequence) -> tantivy::Result<()> {
         let snapshot = self.snapshot;
-        for (reader, place) in snapshot.searcher.segment_readers().iter().zip(&snapshot.segments) {
+        for (reader, place) in snapshot
+            .searcher
+            .segment_readers()
+            .iter()
+            .zip(&snapshot.segments)
+        {
             let index = reader.inverted_index(field)?;
-            phrase::occurrences(&index, field, &sequence.words, |doc, count| self.note(place.base + doc, count))?;
+            phrase::occurrences(&index, field, &sequence.words, |doc, count| {
+                self.note(place.base + doc, count)
+            })?;
         }
         Ok(())
     }
@@ -195,7 +209,8 @@ impl<'a> Scoring<'a> {
         let norm = Norm::new(idf, self.snapshot.totals.head_length);
         for slot in &self.touched {
             let slot = *slot as usize;
-            self.documents[slot].head += norm.score(self.counts[slot], self.snapshot.documents[slot].head_length);
+            self.documents[slot].head +=
+                norm.score(self.counts[slot], self.snapshot.documents[slot].head_length);
             self.counts[slot] = 0;
         }
         self.touched.clear();
@@ -217,11 +232,17 @@ impl<'a> Scoring<'a> {
         for (slot, sum) in self.documents.iter().enumerate() {
             if self.allowed[slot] && (sum.body > 0.0 || sum.head > 0.0) {
                 let matched = share(sum.matched, self.document_idf);
-                let score = DocumentScore { body: sum.body, head: sum.head, matched };
-                hits.documents.insert(self.snapshot.documents[slot].version, score);
+                let score = DocumentScore {
+                    body: sum.body,
+                    head: sum.head,
+                    matched,
+                };
+                hits.documents
+                    .insert(self.snapshot.documents[slot].version, score);
             }
         }
-        for candidate in best(&self.passages, &self.snapshot.chunk_of, limit) {
+        let scores = self.passages.iter().map(|sum| sum.score);
+        for candidate in best(scores, &self.snapshot.chunk_of, limit) {
             let sum = self.passages[candidate.passage];
             let slot = self.snapshot.slot_of[candidate.passage] as usize;
             hits.passages.push(PassageScore {
@@ -256,7 +277,11 @@ fn idf(all: usize, holding: usize) -> f32 {
 }
 
 fn share(part: f32, whole: f32) -> f32 {
-    if whole > 0.0 { (part / whole).min(1.0) } else { 0.0 }
+    if whole > 0.0 {
+        (part / whole).min(1.0)
+    } else {
+        0.0
+    }
 }
 
 /// BM25 for one word with all constants multiplied out: factor · count / (count + still + slope · length).
@@ -268,7 +293,11 @@ struct Norm {
 
 impl Norm {
     fn new(idf: f32, mean_length: f32) -> Self {
-        Self { factor: idf * (K1 + 1.0), still: K1 * (1.0 - B), slope: K1 * B / mean_length }
+        Self {
+            factor: idf * (K1 + 1.0),
+            still: K1 * (1.0 - B),
+            slope: K1 * B / mean_length,
+        }
     }
 
     #[inline]
@@ -276,48 +305,4 @@ impl Norm {
         let count = count as f32;
         self.factor * count / (count + self.still + self.slope * length as f32)
     }
-}
-
-/// A passage that may be among the best. The greatest is the worst, so that a heap hands that one out first.
-struct Candidate {
-    score: f32,
-    chunk: u64,
-    passage: usize,
-}
-
-impl Ord for Candidate {
-    fn cmp(&self, other: &Self) -> Ordering {
-        other.score.total_cmp(&self.score).then(self.chunk.cmp(&other.chunk))
-    }
-}
-
-impl PartialOrd for Candidate {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Candidate {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Candidate {}
-
-/// The best `limit` passages with a score above 0, best first, ties by chunk.
-fn best(passages: &[PassageSum], chunk_of: &[u64], limit: usize) -> Vec<Candidate> {
-    let mut heap: BinaryHeap<Candidate> = BinaryHeap::new();
-    let mut bar = 0.0;
-    for (passage, sum) in passages.iter().enumerate() {
-        if sum.score <= 0.0 || sum.score < bar || limit == 0 {
-            continue;
-        }
-        heap.push(Candidate { score: sum.score, chunk: chunk_of[passage], passage });
-        if heap.len() > limit {
-            heap.pop();
-            bar = heap.peek().map_or(0.0, |worst| worst.score);
-        }
-    }
-    heap.into_sorted_vec()
 }

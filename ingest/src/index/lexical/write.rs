@@ -58,7 +58,9 @@ impl Writing {
 
     /// Waits for merges under way and lets the writer go. Tells whether there was one.
     pub(super) fn finish(&mut self) -> Result<bool, LexicalError> {
-        let Some(writer) = self.writer.take() else { return Ok(false) };
+        let Some(writer) = self.writer.take() else {
+            return Ok(false);
+        };
         guard(|| writer.wait_merging_threads())?;
         Ok(true)
     }
@@ -118,7 +120,10 @@ pub(super) fn remove_unused_files(index: &Index) -> Result<(), LexicalError> {
     guard(|| {
         let mut used = index.load_metas()?.list_segment_files();
         used.insert(PathBuf::from("meta.json"));
-        index.clone().directory_mut().garbage_collect(move || used)?;
+        index
+            .clone()
+            .directory_mut()
+            .garbage_collect(move || used)?;
         Ok(())
     })
 }
