@@ -2,20 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
-use qdrant_edge::{EdgeShard, PointId, PointStruct, ScoredPoint, ScrollRequest, WithPayloadInterface, WithVector};
+use qdrant_edge::{
+    EdgeShard, PointId, PointStruct, ScoredPoint, ScrollRequest, WithPayloadInterface, WithVector,
+};
 
 use super::engine::{self, Query, guarded};
 use super::log;
+use super::place::{create, inspect, load, shard_dir};
 use super::watermark::{Begun, Watermark};
 use super::{VectorChange, VectorError, VectorHit, VectorStore};
 use crate::model::{ChunkId, Scope, Seq, VersionId};
 
-/// Where the shard lies in an index's folder.
-const SHARD: &str = "shard";
 /// Points sent to the engine at once: enough to be fast, few enough to be a log record of some megabytes at most.
 const BATCH_POINTS: usize = 500;
 /// The same, in numbers.
@@ -41,7 +42,11 @@ pub struct EdgeOptions {
 impl EdgeOptions {
     /// Options with the usual thresholds.
     pub fn new(dir: PathBuf, dimension: usize) -> EdgeOptions {
-        EdgeOptions { dir, dimension, optimize_after: OPTIMIZE_AFTER }
+        EdgeOptions {
+            dir,
+            dimension,
+            optimize_after: OPTIMIZE_AFTER,
+        }
     }
 }
 
@@ -73,7 +78,9 @@ impl EdgeIndex {
     /// # Errors
     /// `Damaged` if what lies there is not a whole index that its watermark explains; `Dimension` if it holds other vectors.
     pub fn open(options: EdgeOptions) -> Result<EdgeIndex, VectorError> {
-        let failed = |error: std::io::Error| VectorError::Failed(format!("its folder could not be made: {error}"));
+        let failed = |error: std::io::Error| {
+            VectorError::Failed(format!("its folder could not be made: {error}"))
+        };
         fs::create_dir_all(&options.dir).map_err(failed)?;
         let (shard, watermark) = match Watermark::read(&options.dir)? {
             Some(watermark) => (load(&options, &watermark)?, watermark),
@@ -95,17 +102,26 @@ impl EdgeIndex {
             points: AtomicU64::new(points),
             indexed: AtomicBool::new(indexed),
             broken: AtomicBool::new(false),
-            writer: Mutex::new(Writer { watermark, proved: false }),
+            writer: Mutex::new(Writer {
+                watermark,
+                proved: false,
+            }),
         })
     }
 
     /// Runs a reading call on the shard.
-    fn read<T>(&self, call: impl FnOnce(&EdgeShard) -> Result<T, VectorError>) -> Result<T, VectorError> {
+    fn read<T>(
+        &self,
+        call: impl FnOnce(&EdgeShard) -> Result<T, VectorError>,
+    ) -> Result<T, VectorError> {
         call(self.shard.read().as_ref().ok_or_else(closed)?)
     }
 
     /// Runs a writing call; a `Damaged` that it returns is remembered.
-    fn write<T>(&self, call: impl FnOnce(&mut Writer) -> Result<T, VectorError>) -> Result<T, VectorError> {
+    fn write<T>(
+        &self,
+        call: impl FnOnce(&mut Writer) -> Result<T, VectorError>,
+    ) -> Result<T, VectorError> {
         let mut writer = self.writer.lock();
         if self.broken.load(Ordering::Acquire) {
             return Err(VectorError::Damaged("an earlier write failed".into()));
@@ -121,12 +137,17 @@ impl EdgeIndex {
     fn check(&self, vector: &[f32]) -> Result<(), VectorError> {
         let wanted = self.options.dimension;
         if vector.len() != wanted {
-            return Err(VectorError::Dimension { given: vector.len(), wanted });
+            return Err(VectorError::Dimension {
+                given: vector.len(),
+                wanted,
+            });
         }
         if vector.iter().all(|number| number.is_finite()) {
             Ok(())
         } else {
-            Err(VectorError::Failed("a vector holds something that is not a number".into()))
+            Err(VectorError::Failed(
+                "a vector holds something that is not a number".into(),
+            ))
         }
     }
 
@@ -181,7 +202,9 @@ impl VectorStore for EdgeIndex {
     fn apply(&self, changes: Vec<VectorChange>, upto: Seq) -> Result<(), VectorError> {
         self.write(|writer| {
             if upto < self.watermark() {
-                return Err(VectorError::Failed("changes older than the watermark".into()));
+                return Err(VectorError::Failed(
+                    "changes older than the watermark".into(),
+                ));
             }
             let begun = self.plan(&changes)?;
             if begun != Begun::default() {
@@ -209,16 +232,25 @@ impl VectorStore for EdgeIndex {
             writer.watermark.seq = upto.0;
             writer.watermark.write(&self.options.dir)?;
             self.seq.store(upto.0, Ordering::Release);
-            if begun != Begun::default() && log::allocated(&shard_dir(&self.options.dir)) > LOG_LIMIT {
+            if begun != Begun::default()
+                && log::allocated(&shard_dir(&self.options.dir)) > LOG_LIMIT
+            {
                 self.reopen(writer)?;
             }
             Ok(())
         })
     }
 
-    fn search(&self, query: &[f32], scope: &Scope, limit: usize) -> Result<Vec<VectorHit>, VectorError> {
+    fn search(
+        &self,
+        query: &[f32],
+        scope: &Scope,
+        limit: usize,
+    ) -> Result<Vec<VectorHit>, VectorError> {
         self.check(query)?;
-        let Ok(filter) = engine::filter(scope) else { return Ok(Vec::new()) };
+        let Ok(filter) = engine::filter(scope) else {
+            return Ok(Vec::new());
+        };
         if limit == 0 {
             return Ok(Vec::new());
         }
@@ -228,9 +260,16 @@ impl VectorStore for EdgeIndex {
             let mut exact = !self.indexed.load(Ordering::Acquire);
             loop {
                 // The engine makes room for as many hits as it is asked for.
-                let most = usize::try_from(self.points.load(Ordering::Acquire)).unwrap_or(usize::MAX).saturating_add(SPARE);
+                let most = usize::try_from(self.points.load(Ordering::Acquire))
+                    .unwrap_or(usize::MAX)
+                    .saturating_add(SPARE);
                 ask = ask.min(most.max(SPARE));
-                let query = Query { vector: query, filter: filter.clone(), limit: ask, exact };
+                let query = Query {
+                    vector: query,
+                    filter: filter.clone(),
+                    limit: ask,
+                    exact,
+                };
                 let mut hits = self.hits(shard, query)?;
                 let short = hits.len() < ask;
                 if short && !exact && hits.len() < limit {
@@ -238,7 +277,9 @@ impl VectorStore for EdgeIndex {
                     continue;
                 }
                 // Points with one score beyond the last asked for could belong before the limit by their ids.
-                let cut_in_tie = !short && hits.len() > limit && hits[limit - 1].score == hits[hits.len() - 1].score;
+                let cut_in_tie = !short
+                    && hits.len() > limit
+                    && hits[limit - 1].score == hits[hits.len() - 1].score;
                 if cut_in_tie && ask < most {
                     ask = ask.saturating_mul(4);
                     continue;
@@ -255,7 +296,17 @@ impl VectorStore for EdgeIndex {
             return Ok(Vec::new());
         }
         let filter = Some(engine::these(chunks));
-        self.read(|shard| self.hits(shard, Query { vector: query, filter, limit: chunks.len(), exact: true }))
+        self.read(|shard| {
+            self.hits(
+                shard,
+                Query {
+                    vector: query,
+                    filter,
+                    limit: chunks.len(),
+                    exact: true,
+                },
+            )
+        })
     }
 
     fn contents(&self) -> Result<Vec<(ChunkId, VersionId)>, VectorError> {
@@ -274,7 +325,10 @@ impl VectorStore for EdgeIndex {
                 let (records, next) = guarded("scroll", || shard.scroll(request))?;
                 for record in records {
                     if record.id != PointId::NumId(engine::PROBE) {
-                        all.insert((engine::chunk(&record.id)?, engine::version(record.payload.as_ref())?));
+                        all.insert((
+                            engine::chunk(&record.id)?,
+                            engine::version(record.payload.as_ref())?,
+                        ));
                     }
                 }
                 match next {
@@ -286,7 +340,10 @@ impl VectorStore for EdgeIndex {
     }
 
     fn wants_rebuild(&self) -> bool {
-        let live = self.points.load(Ordering::Acquire).saturating_mul(4 * self.options.dimension as u64);
+        let live = self
+            .points
+            .load(Ordering::Acquire)
+            .saturating_mul(4 * self.options.dimension as u64);
         let log = log::allocated(&shard_dir(&self.options.dir));
         self.broken.load(Ordering::Acquire) || (log > LOG_LIMIT && log > live.saturating_mul(2))
     }
@@ -304,7 +361,8 @@ impl VectorStore for EdgeIndex {
                 engine::flush(shard)?;
                 let did = guarded("optimize", || shard.optimize())?;
                 engine::flush(shard)?;
-                self.indexed.store(engine::indexed(shard)? > 0, Ordering::Release);
+                self.indexed
+                    .store(engine::indexed(shard)? > 0, Ordering::Release);
                 Ok(did)
             })
         })
@@ -329,9 +387,12 @@ fn apply(shard: &EdgeShard, changes: Vec<VectorChange>) -> Result<(), VectorErro
     for change in changes {
         match change {
             VectorChange::Insert { version, points } => {
-                let version = i64::try_from(version.0).map_err(|_| VectorError::Failed("a version id is too large".into()))?;
+                let version = i64::try_from(version.0)
+                    .map_err(|_| VectorError::Failed("a version id is too large".into()))?;
                 for (chunk, vector) in points {
-                    if !batch.is_empty() && (batch.len() == BATCH_POINTS || numbers + vector.len() > BATCH_NUMBERS) {
+                    if !batch.is_empty()
+                        && (batch.len() == BATCH_POINTS || numbers + vector.len() > BATCH_NUMBERS)
+                    {
                         engine::upsert(shard, std::mem::take(&mut batch))?;
                         numbers = 0;
                     }
@@ -350,72 +411,11 @@ fn apply(shard: &EdgeShard, changes: Vec<VectorChange>) -> Result<(), VectorErro
             }
         }
     }
-    if batch.is_empty() { Ok(()) } else { engine::upsert(shard, batch) }
-}
-
-fn create(options: &EdgeOptions) -> Result<(EdgeShard, Watermark), VectorError> {
-    let dir = shard_dir(&options.dir);
-    // Without a watermark there is nothing that was promised. A shard that was being made may be thrown away; one that
-    // holds something has lost its watermark, and is not ours to judge.
-    if dir.exists() {
-        let shard = engine::load(&dir, config(options))?;
-        let points = engine::points(&shard);
-        engine::close(shard)?;
-        if points? > 0 {
-            return Err(VectorError::Damaged("its watermark is missing".into()));
-        }
+    if batch.is_empty() {
+        Ok(())
+    } else {
+        engine::upsert(shard, batch)
     }
-    let failed = |error: std::io::Error| VectorError::Failed(format!("its folder could not be made: {error}"));
-    if dir.exists() {
-        fs::remove_dir_all(&dir).map_err(failed)?;
-    }
-    fs::create_dir(&dir).map_err(failed)?;
-    let shard = engine::create(&dir, config(options))?;
-    engine::probe(&shard)?;
-    engine::flush(&shard)?;
-    let watermark = Watermark::empty(options.dimension);
-    watermark.write(&options.dir)?;
-    Ok((shard, watermark))
-}
-
-fn load(options: &EdgeOptions, watermark: &Watermark) -> Result<EdgeShard, VectorError> {
-    if watermark.dimension != options.dimension {
-        return Err(VectorError::Dimension { given: options.dimension, wanted: watermark.dimension });
-    }
-    let dir = shard_dir(&options.dir);
-    if !dir.join("segments").is_dir() {
-        // The engine would make an empty shard there.
-        return Err(VectorError::Damaged("its shard is missing".into()));
-    }
-    log::cut(&dir).map_err(|error| VectorError::Damaged(format!("its log could not be cut: {error}")))?;
-    engine::load(&dir, config(options))
-}
-
-/// Looks whether a shard is what its watermark says, without reading all of it. Gives the number of its points.
-fn inspect(shard: &EdgeShard, watermark: &Watermark) -> Result<u64, VectorError> {
-    let points = engine::points(shard)?;
-    if !watermark.explains(points) {
-        return Err(VectorError::Damaged(format!("it has {points} points, not the {} of its watermark", watermark.points)));
-    }
-    let searchable = engine::searchable(shard)?;
-    if searchable != points {
-        return Err(VectorError::Damaged(format!("only {searchable} of its {points} points can be found")));
-    }
-    // One search goes through the graph and the vectors, which a count does not.
-    let mut vector = vec![0.0; watermark.dimension];
-    if let Some(first) = vector.first_mut() {
-        *first = 1.0;
-    }
-    let found = engine::query(shard, Query { vector: &vector, filter: None, limit: 1, exact: false })?;
-    if found.is_empty() == (points == 0) { Ok(points) } else { Err(VectorError::Damaged("a search finds nothing".into())) }
-}
-
-fn config(options: &EdgeOptions) -> qdrant_edge::EdgeConfig {
-    engine::config(options.dimension, options.optimize_after)
-}
-
-fn shard_dir(dir: &Path) -> PathBuf {
-    dir.join(SHARD)
 }
 
 fn hit(point: &ScoredPoint) -> Result<VectorHit, VectorError> {

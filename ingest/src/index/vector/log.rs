@@ -10,8 +10,14 @@ const FOLDER: &str = "wal";
 
 /// Bytes that the log of the shard in `dir` takes on disk. Its files are sparse: what counts is what is allocated.
 pub(super) fn allocated(dir: &Path) -> u64 {
-    let Ok(entries) = fs::read_dir(dir.join(FOLDER)) else { return 0 };
-    entries.flatten().filter_map(|entry| entry.metadata().ok()).map(|metadata| size(&metadata)).sum()
+    let Ok(entries) = fs::read_dir(dir.join(FOLDER)) else {
+        return 0;
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.metadata().ok())
+        .map(|metadata| size(&metadata))
+        .sum()
 }
 
 #[cfg(unix)]
@@ -37,7 +43,10 @@ pub(super) fn cut(dir: &Path) -> std::io::Result<()> {
     for entry in fs::read_dir(&folder)? {
         let entry = entry?;
         let name = entry.file_name();
-        if let Some(start) = name.to_str().and_then(|name| name.strip_prefix("closed-")?.parse::<u64>().ok()) {
+        if let Some(start) = name
+            .to_str()
+            .and_then(|name| name.strip_prefix("closed-")?.parse::<u64>().ok())
+        {
             closed.push((start, entry.path()));
         }
     }

@@ -2,11 +2,14 @@
 
 #[doc(hidden)]
 pub mod contract;
+#[cfg(test)]
+mod crash_tests;
 pub mod edge;
 mod engine;
 mod log;
 #[cfg(test)]
 mod measure;
+mod place;
 #[cfg(test)]
 mod tests;
 mod watermark;
@@ -21,7 +24,12 @@ pub enum VectorError {
     Damaged(String),
     /// A vector of another length.
     #[error("a vector of {given} numbers was given to an index of {wanted}")]
-    Dimension { given: usize, wanted: usize },
+    Dimension {
+        /// Its length.
+        given: usize,
+        /// The length of the index's vectors.
+        wanted: usize,
+    },
     /// Anything else.
     #[error("the vector index failed: {0}")]
     Failed(String),
@@ -31,9 +39,19 @@ pub enum VectorError {
 #[derive(Clone, Debug)]
 pub enum VectorChange {
     /// All chunks of a version with their vectors.
-    Insert { version: VersionId, points: Vec<(ChunkId, Vec<f32>)> },
+    Insert {
+        /// The version.
+        version: VersionId,
+        /// Every chunk of it, with a vector of length 1.
+        points: Vec<(ChunkId, Vec<f32>)>,
+    },
     /// Take a version away; `chunks` are all it has.
-    Delete { version: VersionId, chunks: Vec<ChunkId> },
+    Delete {
+        /// The version.
+        version: VersionId,
+        /// Every chunk of it.
+        chunks: Vec<ChunkId>,
+    },
 }
 
 /// One chunk found, by cosine.
@@ -54,7 +72,12 @@ pub trait VectorStore: Send + Sync {
     /// Applies `changes` in order and makes them durable, then the watermark `upto`.
     fn apply(&self, changes: Vec<VectorChange>, upto: Seq) -> Result<(), VectorError>;
     /// The nearest chunks in scope, best first, ties by chunk id.
-    fn search(&self, query: &[f32], scope: &Scope, limit: usize) -> Result<Vec<VectorHit>, VectorError>;
+    fn search(
+        &self,
+        query: &[f32],
+        scope: &Scope,
+        limit: usize,
+    ) -> Result<Vec<VectorHit>, VectorError>;
     /// The exact cosine of the given chunks that are in it, in any order.
     fn score(&self, query: &[f32], chunks: &[ChunkId]) -> Result<Vec<VectorHit>, VectorError>;
     /// The chunks it holds, for tests and checks: every chunk id with its version, sorted.
