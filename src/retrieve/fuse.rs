@@ -25,8 +25,9 @@ use super::{Explain, Mode};
 const MEANING: (f32, f32) = (0.8, 0.4);
 /// Weight of the document where none stands out, and where one clearly does.
 const DOCUMENT: (f32, f32) = (0.25, 2.0);
-/// The best document clearly stands out when it is this share above the rival.
-const CLEAR: f32 = 0.3;
+/// By which share of its score the best document must be above its rival: below the first none stands out, from the second
+/// on one clearly does.
+const CLEAR: (f32, f32) = (0.1, 0.35);
 /// Place of the document that the best is compared with.
 const RIVAL: usize = 3;
 /// Share of the whole text in a document's score; the rest is its file name, title and first characters.
@@ -256,7 +257,8 @@ impl Documents {
             return 0.0;
         }
         let rival = self.top[RIVAL.min(self.count) - 1];
-        let clearness = (share(self.top[0] - rival, self.top[0]) / CLEAR).min(1.0);
+        let lead = share(self.top[0] - rival, self.top[0]);
+        let clearness = ((lead - CLEAR.0) / (CLEAR.1 - CLEAR.0)).clamp(0.0, 1.0);
         let longer_than_passages = 1.0 - share(self.count as f32, self.passages as f32).min(1.0);
         (DOCUMENT.0 + (DOCUMENT.1 - DOCUMENT.0) * clearness) * longer_than_passages
     }
@@ -296,3 +298,7 @@ fn positive(value: f32) -> f32 {
 fn finite(value: f32) -> f32 {
     if value.is_finite() { value } else { 0.0 }
 }
+
+#[cfg(test)]
+#[path = "fuse_tests.rs"]
+mod tests;

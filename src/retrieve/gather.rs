@@ -68,9 +68,9 @@ impl<'a> Asking<'a> {
     pub fn gather(&mut self, sources: &[Source], depth: usize) -> Result<Vec<Gathered>, SearchError> {
         let (mode, telling) = (self.query.mode, self.telling.clone());
         let (lexical, dense) = std::thread::scope(|threads| {
-            let lexical = (mode == Mode::Hybrid).then(|| threads.spawn(|| lexical(sources, &telling, depth)));
+            let matching = (mode == Mode::Hybrid).then(|| threads.spawn(|| lexical(sources, &telling, depth)));
             let dense = if mode == Mode::Lexical { Ok(Vec::new()) } else { self.dense(sources, depth) };
-            let lexical = match lexical {
+            let lexical = match matching {
                 Some(thread) => thread.join().unwrap_or_else(|_| Err(SearchError::Failed("full-text search broke off".into()))),
                 None if mode == Mode::Lexical => lexical(sources, &telling, depth),
                 None => Ok(Vec::new()),

@@ -7,6 +7,7 @@ use super::super::Explain;
 use super::*;
 
 /// A collection of documents cut into chunks, `documents[d][ordinal]` being a text.
+#[derive(Debug)]
 struct Shelf {
     documents: Vec<Vec<String>>,
 }
