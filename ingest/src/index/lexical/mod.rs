@@ -240,6 +240,15 @@ impl LexicalIndex {
     }
 }
 
+impl Drop for LexicalIndex {
+    /// Waits for merges under way, so that nothing is written to the folder any more once it is closed.
+    fn drop(&mut self) {
+        if let Err(error) = self.writing.get_mut().finish() {
+            tracing::warn!(%error, "the full-text index was not closed properly");
+        }
+    }
+}
+
 fn open_or_create(dir: &Path, schema: Schema) -> tantivy::Result<Result<Index, LexicalError>> {
     let directory = MmapDirectory::open(dir)?;
     let mut index = if Index::exists(&directory)? {

@@ -60,7 +60,8 @@ pub(super) fn schema() -> (Schema, Fields) {
 
 /// Words reach Tantivy analysed and joined by spaces: one analysis serves two fields, and little waits in its queue.
 pub(super) fn tokenizers() -> TokenizerManager {
-    let manager = TokenizerManager::new();
+    // Not an empty manager: Tantivy looks up the one named "default" even for numbers.
+    let manager = TokenizerManager::default();
     manager.register(AS_IT_IS, WhitespaceTokenizer::default());
     manager.register(STEMMED, stemmed());
     manager

@@ -7,7 +7,7 @@
 //! below zero: ln(1 + (N − df + ½) / (df + ½)). N, df and mean lengths are of the whole collection, whatever the scope.
 
 use std::cmp::Ordering;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 
 use tantivy::Term;
 use tantivy::schema::{Field, IndexRecordOption};
