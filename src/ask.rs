@@ -1,15 +1,14 @@
 //! Composes a question's way: retrieve, answer, record. Readable in one sitting.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use strongroom_ingest::index::lexical::LexicalQuery;
 use strongroom_ingest::index::records::DocumentFilter;
 use strongroom_ingest::index::{Collection, IndexError, Store};
 use strongroom_ingest::model::{CollectionId, Span, VersionId};
 
 use crate::answer::{self, Answer, Extracts, GenerateRequest, Generator};
-use crate::retrieve::{Found, Hit, Mode, Query, Retriever, SearchError};
+use crate::retrieve::{Found, Hit, Mode, Query, Retriever, SearchError, stored};
 
 /// Passages that an answer may be taken from.
 const PASSAGES: usize = 10;
@@ -101,7 +100,7 @@ impl Ask {
             }
             other => other?,
         };
-        let passages = of_the_named(question, found.hits, &collections)?;
+        let passages = stored::of_the_named(&answer::names(question), found.hits, &collections)?;
         Ok(Asked { answer: self.generated(question, passages, &collections)?, unreadable: found.unreadable })
     }
 
@@ -114,7 +113,7 @@ impl Ask {
                 self.generator.generate(&request, &mut |_| ()).map_err(|error| AskError::Failed(error.to_string()))?;
             let mut changed: Vec<(CollectionId, VersionId, Span)> = Vec::new();
             let answer = answer::cite(generated, &passages, self.generator.info(), |hit, span| {
-                let stored = stored(from, hit, span)?;
+                let stored = stored::slice(from, hit, span)?;
                 if stored.is_none() {
                     changed.push((hit.collection, hit.version, hit.span));
                 }
@@ -139,65 +138,4 @@ impl Ask {
     fn open(&self, names: &[String]) -> Result<Vec<Arc<Collection>>, AskError> {
         names.iter().map(|name| Ok(self.store.by_name(name)?)).collect()
     }
-}
-
-/// The passages of documents that hold the names in the question: at least half of them, in the text, title or path. A
-/// passage of another client's or party's contract may look like an answer, and is the wrong one.
-fn of_the_named(question: &str, mut hits: Vec<Hit>, collections: &[Arc<Collection>]) -> Result<Vec<Hit>, AskError> {
-    let names = answer::names(question);
-    if names.is_empty() || hits.is_empty() {
-        return Ok(hits);
-    }
-    let mut held: HashMap<(CollectionId, VersionId), usize> = HashMap::new();
-    for collection in collections {
-        let scope = collection.scope(&DocumentFilter::default())?;
-        for name in &names {
-            let found = collection.lexical(&LexicalQuery { text: name, scope: &scope, limit: 1 })?;
-            for version in found.documents.keys() {
-                *held.entry((collection.id(), *version)).or_default() += 1;
-            }
-        }
-    }
-    hits.retain(|hit| held.get(&(hit.collection, hit.version)).is_some_and(|held| 2 * held >= names.len()));
-    Ok(hits)
-}
-
-/// What the catalog holds at `span` of the version that `hit` is from, read now; none if that version no longer answers.
-fn stored(collections: &[Arc<Collection>], hit: &Hit, span: Span) -> Result<Option<String>, AskError> {
-    let Some(collection) = collections.iter().find(|collection| collection.id() == hit.collection) else { return Ok(None) };
-    let Some(mut ordinal) = ordinal_at(collection, hit.version, span.start)? else { return Ok(None) };
-    let mut text = String::new();
-    let mut at = span.start;
-    while at < span.end {
-        let Some((_, live)) = collection.chunk_at(hit.version, ordinal)? else { return Ok(None) };
-        let (start, end) = (live.chunk.span.start, live.chunk.span.end.min(span.end));
-        if start > at || end <= at {
-            return Ok(None);
-        }
-        text.extend(live.chunk.text.chars().skip((at - start) as usize).take((end - at) as usize));
-        at = end;
-        ordinal += 1;
-    }
-    Ok(Some(text))
-}
-
-/// The chunk of a version that holds the character at `at`: chunks tile the text in order, so a binary search finds it.
-fn ordinal_at(collection: &Collection, version: VersionId, at: u64) -> Result<Option<u32>, AskError> {
-    let (mut from, mut to) = (0_u32, 1_u32);
-    while let Some((_, live)) = collection.chunk_at(version, to)? {
-        if live.chunk.span.start > at {
-            break;
-        }
-        (from, to) = (to, to.saturating_mul(2));
-    }
-    // The chunk at `from` begins at or before `at`; the one at `to` begins after it, or there is none.
-    while to - from > 1 {
-        let middle = from + (to - from) / 2;
-        match collection.chunk_at(version, middle)? {
-            Some((_, live)) if live.chunk.span.start <= at => from = middle,
-            _ => to = middle,
-        }
-    }
-    let held = collection.chunk_at(version, from)?;
-    Ok(held.filter(|(_, live)| live.chunk.span.start <= at && at < live.chunk.span.end).map(|_| from))
 }

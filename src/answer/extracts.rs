@@ -46,7 +46,8 @@ impl Generator for Extracts {
         chosen.sort_by(|a, b| a.passage.cmp(&b.passage).then(a.bytes.start.cmp(&b.bytes.start)));
         let mut generated = Generated::default();
         for candidate in chosen {
-            let Some(sentence) = request.passages.get(candidate.passage).and_then(|hit| hit.text.get(candidate.bytes.clone()))
+            let Some(sentence) =
+                request.passages.get(candidate.passage).and_then(|hit| hit.text.get(candidate.bytes.clone()))
             else {
                 continue;
             };
@@ -75,7 +76,8 @@ fn chosen(question: &str, passages: &[Hit]) -> Vec<Candidate> {
             continue;
         }
         supported += 1;
-        let place = PLACE_BONUS * if best_score > 0.0 { (hit.score / best_score).clamp(0.0, 1.0) } else { 0.0 } / supported as f32;
+        let place =
+            PLACE_BONUS * if best_score > 0.0 { (hit.score / best_score).clamp(0.0, 1.0) } else { 0.0 } / supported as f32;
         for bytes in sentences::sentences(&hit.text) {
             let sentence = &hit.text[bytes.clone()];
             let held = words(sentence);

@@ -54,9 +54,19 @@ impl Kind {
     fn of(question: &str) -> Self {
         let question = question.to_lowercase();
         let asks = |openings: &[&str]| openings.iter().any(|opening| question.contains(opening));
-        if asks(&["how long", "when ", "what date", "which date", "how soon", "until when", "deadline", "period", "notice"]) {
+        if asks(&["how long", "when ", "what date", "which date", "how soon", "until when", "deadline", "period", "notice"])
+        {
             Self::Date
-        } else if asks(&["how much", "how many", "what amount", "what is the price", "what is the fee", "cost", "percentage", "rate"]) {
+        } else if asks(&[
+            "how much",
+            "how many",
+            "what amount",
+            "what is the price",
+            "what is the fee",
+            "cost",
+            "percentage",
+            "rate",
+        ]) {
             Self::Amount
         } else if asks(&["who ", "whose ", "whom ", "which party", "which company"]) {
             Self::Name
@@ -72,21 +82,39 @@ impl Kind {
         match self {
             Self::Date => {
                 const TIMES: [&str; 16] = [
-                    "day", "week", "month", "year", "january", "february", "march", "april", "june", "july", "august",
-                    "september", "october", "november", "december", "hour",
+                    "day",
+                    "week",
+                    "month",
+                    "year",
+                    "january",
+                    "february",
+                    "march",
+                    "april",
+                    "june",
+                    "july",
+                    "august",
+                    "september",
+                    "october",
+                    "november",
+                    "december",
+                    "hour",
                 ];
                 let lower = lower();
                 (digits() || lower.contains("date")) && TIMES.iter().any(|time| lower.contains(time)) || has_year(sentence)
             }
             Self::Amount => digits() || sentence.contains(['$', '€', '£', '%']) || lower().contains("percent"),
-            Self::Name => sentence.split_whitespace().skip(1).any(|word| word.chars().next().is_some_and(char::is_uppercase)),
+            Self::Name => {
+                sentence.split_whitespace().skip(1).any(|word| word.chars().next().is_some_and(char::is_uppercase))
+            }
             Self::Other => false,
         }
     }
 }
 
 fn has_year(sentence: &str) -> bool {
-    sentence.split(|c: char| !c.is_ascii_digit()).any(|run| run.len() == 4 && (run.starts_with("19") || run.starts_with("20")))
+    sentence
+        .split(|c: char| !c.is_ascii_digit())
+        .any(|run| run.len() == 4 && (run.starts_with("19") || run.starts_with("20")))
 }
 
 /// The telling words of a text, cut to their stems.
@@ -122,6 +150,10 @@ fn stem(word: &str) -> String {
     stem.to_owned()
 }
 
+/// Written large like names, but kinds of documents and roles: they seldom stand in the text in short.
+const KINDS: [&str; 16] =
+    ["ceo", "cfo", "cto", "dpa", "eula", "faq", "gdpr", "hr", "ip", "loi", "mou", "msa", "nda", "po", "sla", "sow"];
+
 /// The names in a question: words written large where no sentence begins, and identifiers with digits. What is asked about
 /// a name is not answered by a document that nowhere holds it.
 pub(crate) fn names(question: &str) -> Vec<String> {
@@ -133,7 +165,9 @@ pub(crate) fn names(question: &str) -> Vec<String> {
         let large = word.chars().next().is_some_and(char::is_uppercase);
         let all_large = word.chars().count() > 1 && word.chars().all(|c| c.is_uppercase() || !c.is_alphabetic());
         let digits = word.chars().any(|c| c.is_ascii_digit()) && word.chars().any(char::is_alphabetic);
-        let is_name = (large && !begins || all_large || digits) && !is_function_word(&word.to_lowercase());
+        let is_name = (large && !begins || all_large || digits)
+            && !is_function_word(&word.to_lowercase())
+            && !KINDS.contains(&word.to_lowercase().as_str());
         if is_name && !names.iter().any(|name| name == word) {
             names.push(word.to_owned());
         }
@@ -169,6 +203,7 @@ mod tests {
         check("IBM pays? Globex does", &["IBM"]);
         check("what is in INV-2024-0093", &["INV-2024-0093"]);
         check("What is the governing law", &[]);
+        check("Does the NDA end?", &[]);
     }
 
     #[test]
@@ -177,7 +212,9 @@ mod tests {
         assert_eq!(Kind::of("How much is the rent?"), Kind::Amount);
         assert_eq!(Kind::of("Who signs?"), Kind::Name);
         assert_eq!(Kind::of("Is subletting allowed?"), Kind::Other);
-        assert!(Kind::Date.is_in("within thirty (30) days") && Kind::Date.is_in("in 2021") && !Kind::Date.is_in("Clause 4"));
+        assert!(
+            Kind::Date.is_in("within thirty (30) days") && Kind::Date.is_in("in 2021") && !Kind::Date.is_in("Clause 4")
+        );
         assert!(Kind::Amount.is_in("€ 5") && !Kind::Amount.is_in("nothing"));
     }
 }

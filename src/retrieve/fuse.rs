@@ -7,7 +7,8 @@
 //! - between meaning and wording it follows how much of the question the best passage holds, by the rarity of its words;
 //! - the document's follows how far the best document stands out from the third best: a question that names a party finds
 //!   that party's document, and one that names nobody is not dragged to whichever document is most of its kind.
-//!   The third, because a contract and its draft are two documents of one name;
+//!   The third, because a contract and its draft are two documents of one name. It also follows how much of the question
+//!   that document holds;
 //! - where documents are hardly longer than a passage, the document tells nothing new and weighs nothing.
 //!
 //! Several collections are fused as if they were one: BM25 is put in relation to what the question could reach in its own
@@ -32,6 +33,10 @@ const CLEAR: (f32, f32) = (0.1, 0.35);
 const RIVAL: usize = 3;
 /// Share of the whole text in a document's score; the rest is its file name, title and first characters.
 const BODY: f32 = 0.75;
+/// Values closer together than this (of a cosine; of the best BM25) are not stretched any further.
+const NARROWEST: f32 = 0.2;
+/// A document that holds less of the question than this share does not stand out, even if it is the only one.
+const DOCUMENT_HOLDS: f32 = 0.5;
 /// What a word that a passage lacks counts of what it counts in the document, as the full-text index has it.
 const MISSING_WORD: f32 = 0.5;
 
@@ -127,14 +132,17 @@ fn hybrid(gathered: &[Gathered], depth: usize) -> Vec<Ranked> {
     for (source, side) in gathered.iter().enumerate() {
         candidates.extend(candidates_of(source, side, depth, &documents));
     }
-    let coverage = gathered.iter().filter_map(|side| side.lexical.passages.first()).map(|hit| hit.matched).fold(0.0, f32::max);
+    let coverage =
+        gathered.iter().filter_map(|side| side.lexical.passages.first()).map(|hit| hit.matched).fold(0.0, f32::max);
     let meaning_weight = MEANING.0 - MEANING.1 * coverage.clamp(0.0, 1.0);
     let document_weight = documents.weight();
 
     let lowest = candidates.iter().filter_map(|candidate| candidate.meaning).fold(f32::INFINITY, f32::min);
     let meanings: Vec<f32> = candidates.iter().map(|candidate| candidate.meaning.unwrap_or(lowest)).collect();
     let wordings: Vec<f32> = candidates.iter().map(|candidate| candidate.wording).collect();
-    let (stretched_meanings, stretched_wordings) = (stretched(&meanings), stretched(&wordings));
+    let best_wording = wordings.iter().copied().fold(0.0, f32::max);
+    let stretched_meanings = stretched(&meanings, NARROWEST);
+    let stretched_wordings = stretched(&wordings, NARROWEST * best_wording);
 
     let mut ranked = Vec::with_capacity(candidates.len());
     // How good the best one is by itself, not only beside the others: this is what keeps a search that finds nothing of
@@ -148,7 +156,7 @@ fn hybrid(gathered: &[Gathered], depth: usize) -> Vec<Ranked> {
             ("document", document_weight * candidate.document),
         ];
         let sum: f32 = parts.iter().map(|(_, part)| part).sum();
-        let own_worth = 0.5 * finite(meanings[at]).max(0.0) + 0.5 * candidate.matched;
+        let own_worth = 0.5 * finite(meanings[at]).clamp(0.0, 1.0) + 0.5 * candidate.matched.clamp(0.0, 1.0);
         if sum > best || (sum == best && own_worth > worth) {
             (best, worth) = (sum, own_worth);
         }
@@ -217,13 +225,15 @@ struct Documents {
     passages: usize,
     /// Values of the best [`RIVAL`] documents, best first.
     top: [f32; RIVAL],
+    /// Share of the question that the best document holds.
+    held: f32,
 }
 
 impl Documents {
     fn of(gathered: &[Gathered]) -> Self {
         let ceilings: Vec<f32> = gathered.iter().map(|side| document_ceiling(&side.lexical)).collect();
         let mut documents =
-            Self { ceilings, best_body: 0.0, best_head: 0.0, count: 0, passages: 0, top: [0.0; RIVAL] };
+            Self { ceilings, best_body: 0.0, best_head: 0.0, count: 0, passages: 0, top: [0.0; RIVAL], held: 0.0 };
         for (side, ceiling) in gathered.iter().zip(&documents.ceilings) {
             documents.count += side.lexical.documents_in_scope;
             documents.passages += side.lexical.passages_in_scope;
@@ -235,6 +245,9 @@ impl Documents {
         for (source, side) in gathered.iter().enumerate() {
             for score in side.lexical.documents.values() {
                 let mut value = documents.value(source, *score);
+                if value > documents.top[0] || (value == documents.top[0] && score.matched > documents.held) {
+                    documents.held = score.matched;
+                }
                 for place in &mut documents.top {
                     if value > *place {
                         std::mem::swap(place, &mut value);
@@ -260,7 +273,8 @@ impl Documents {
         let lead = share(self.top[0] - rival, self.top[0]);
         let clearness = ((lead - CLEAR.0) / (CLEAR.1 - CLEAR.0)).clamp(0.0, 1.0);
         let longer_than_passages = 1.0 - share(self.count as f32, self.passages as f32).min(1.0);
-        (DOCUMENT.0 + (DOCUMENT.1 - DOCUMENT.0) * clearness) * longer_than_passages
+        let held = (self.held / DOCUMENT_HOLDS).clamp(0.0, 1.0);
+        (DOCUMENT.0 + (DOCUMENT.1 - DOCUMENT.0) * clearness) * held * longer_than_passages
     }
 }
 
@@ -279,11 +293,12 @@ fn document_ceiling(lexical: &LexicalHits) -> f32 {
     positive(ratios.fold(0.0, f32::max))
 }
 
-/// Stretches values so that the least is 0 and the greatest 1. Where all are the same, they are worth the same.
-fn stretched(values: &[f32]) -> Vec<f32> {
+/// Stretches values so that the least is 0 and the greatest 1, or less where they are closer together than `narrowest`:
+/// among a handful of passages that are alike, the small difference between them must not decide alone.
+fn stretched(values: &[f32], narrowest: f32) -> Vec<f32> {
     let least = values.iter().copied().fold(f32::INFINITY, f32::min);
     let greatest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let width = greatest - least;
+    let width = (greatest - least).max(narrowest);
     values.iter().map(|value| if width > 0.0 && width.is_finite() { (value - least) / width } else { 0.0 }).collect()
 }
 

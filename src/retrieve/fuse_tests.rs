@@ -15,9 +15,10 @@ fn near(chunk: u64, version: u64, score: f32) -> VectorHit {
 
 /// Documents 1, 2, 3 of ten passages each; chunk 10·d is in document d.
 fn gathered(dense: Vec<VectorHit>, passages: Vec<PassageScore>, bodies: &[(u64, f32)]) -> Gathered {
-    let documents = bodies.iter().map(|(version, body)| {
-        (VersionId(*version), DocumentScore { body: *body, head: 0.0, matched: body / 20.0 })
-    });
+    let most = bodies.iter().map(|body| body.1).fold(0.0, f32::max);
+    let documents = bodies
+        .iter()
+        .map(|(version, body)| (VersionId(*version), DocumentScore { body: *body, head: 0.0, matched: 0.9 * body / most }));
     let lexical = LexicalHits { passages, documents: documents.collect(), documents_in_scope: 3, passages_in_scope: 30 };
     Gathered { dense, lexical, cosines: HashMap::new() }
 }
@@ -47,7 +48,8 @@ fn a_draft_beside_the_contract_does_not_hide_its_name() {
 #[test]
 fn wording_gives_way_to_meaning_where_no_word_matches() {
     let dense = vec![near(10, 1, 0.7), near(20, 2, 0.3)];
-    let weak = gathered(dense.clone(), vec![passage(20, 2, 1.0, 0.1, 1.0)], &[(2, 1.0)]);
+    let mut weak = gathered(dense.clone(), vec![passage(20, 2, 1.0, 0.1, 1.0)], &[(2, 1.0)]);
+    weak.lexical.documents.insert(VersionId(2), DocumentScore { body: 1.0, head: 0.0, matched: 0.1 });
     let parts = rank(Mode::Hybrid, &[weak], 200).remove(0);
     assert_eq!(parts.chunk, ChunkId(10));
     assert!((parts.explain.parts[0].1 - 0.76).abs() < 1e-6, "{:?}", parts.explain.parts);
@@ -68,8 +70,16 @@ fn explain_adds_up_and_names_ranks() {
 #[test]
 fn the_better_collection_comes_first_whatever_its_statistics() {
     // The same match in a small collection, where every idf is low, and in a large one that holds half of the question.
-    let small = gathered(vec![near(10, 1, 0.7)], vec![passage(10, 1, 1.5, 0.9, 1.5)], &[(1, 1.8)]);
-    let large = gathered(vec![near(20, 2, 0.3)], vec![passage(20, 2, 9.0, 0.4, 9.0)], &[(2, 9.0)]);
+    let small = gathered(vec![near(10, 1, 0.7)], vec![passage(10, 1, 1.5, 0.9, 1.5)], &[(1, 1.8), (2, 0.9)]);
+    let large = gathered(vec![near(20, 2, 0.3)], vec![passage(20, 2, 9.0, 0.4, 9.0)], &[(2, 9.0), (1, 6.0)]);
+    let halved = |side: Gathered| {
+        side.lexical
+            .documents
+            .into_iter()
+            .map(|(id, score)| (id, DocumentScore { matched: score.matched / 2.0, ..score }))
+            .collect()
+    };
+    let large = Gathered { lexical: LexicalHits { documents: halved(large.clone()), ..large.lexical.clone() }, ..large };
     for mode in [Mode::Hybrid, Mode::Lexical, Mode::Dense] {
         let ranked = rank(mode, &[large.clone(), small.clone()], 200);
         assert_eq!(order(&ranked), [10, 20], "{mode:?}");

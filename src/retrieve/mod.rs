@@ -1,10 +1,12 @@
 //! Question to passages: both searches, their fusion, and the walls between collections.
 //!
-//! `words` prepares the question, `gather` asks the stores, `fuse` ranks chunks, `shape` makes hits of them.
+//! `words` prepares the question, `gather` asks the stores, `fuse` ranks chunks, `shape` makes hits of them;
+//! `stored` asks again what a hit is worth when an answer is made of it.
 
 mod fuse;
 mod gather;
 mod shape;
+pub(crate) mod stored;
 pub(crate) mod words;
 
 use std::sync::Arc;

@@ -97,7 +97,9 @@ impl Hits {
     fn place(&mut self, ranked: usize, ranking: &[Ranked], live: LiveChunk) {
         let Ranked { source, score, .. } = ranking[ranked];
         let version = live.chunk.version;
-        if live.chunk.text.trim().is_empty() || *self.versions.entry((source, live.document.id)).or_insert(version) != version {
+        if live.chunk.text.trim().is_empty()
+            || *self.versions.entry((source, live.document.id)).or_insert(version) != version
+        {
             return;
         }
         if !self.texts.insert((source, live.hash)) {
@@ -105,7 +107,8 @@ impl Hits {
         }
         let ordinal = live.chunk.ordinal;
         let neighbours = [ordinal.checked_sub(1), ordinal.checked_add(1)];
-        let joins = neighbours.iter().flatten().filter_map(|neighbour| self.places.get(&(source, version, *neighbour)).copied());
+        let joins =
+            neighbours.iter().flatten().filter_map(|neighbour| self.places.get(&(source, version, *neighbour)).copied());
         let hit = match joins.min().filter(|hit| ranked < JOINING && self.list[*hit].has_room_for(&live)) {
             Some(hit) => {
                 self.list[hit].join(live);
@@ -133,10 +136,12 @@ impl Hits {
 
 impl Joined {
     fn has_room_for(&self, live: &LiveChunk) -> bool {
-        let characters: u64 = self.chunks.iter().chain([live]).map(|live| live.chunk.span.end - live.chunk.span.start).sum();
-        let touches = self.chunks.iter().any(|own| {
-            own.chunk.span.end == live.chunk.span.start || live.chunk.span.end == own.chunk.span.start
-        });
+        let characters: u64 =
+            self.chunks.iter().chain([live]).map(|live| live.chunk.span.end - live.chunk.span.start).sum();
+        let touches = self
+            .chunks
+            .iter()
+            .any(|own| own.chunk.span.end == live.chunk.span.start || live.chunk.span.end == own.chunk.span.start);
         self.chunks.len() < CHUNKS_IN_HIT && characters <= CHARACTERS_IN_HIT && touches
     }
 

@@ -41,7 +41,11 @@ impl Shelf {
                 text,
             },
             hash: TextHash(hash),
-            document: DocumentRef { id: DocumentId(document as u128), path: format!("{document:03}.txt"), title: String::new() },
+            document: DocumentRef {
+                id: DocumentId(document as u128),
+                path: format!("{document:03}.txt"),
+                title: String::new(),
+            },
         })
     }
 
@@ -51,7 +55,8 @@ impl Shelf {
     }
 
     fn shape(&self, order: &[(usize, usize, f32)], limit: usize) -> Vec<Shaped> {
-        let ranked: Vec<Ranked> = order.iter().map(|(document, ordinal, score)| ranked(Self::id(*document, *ordinal), *score)).collect();
+        let ranked: Vec<Ranked> =
+            order.iter().map(|(document, ordinal, score)| ranked(Self::id(*document, *ordinal), *score)).collect();
         shape(&ranked, limit, |wanted| {
             Ok::<_, ()>(wanted.iter().filter_map(|key| Some((*key, self.live(key.1)?))).collect())
         })
