@@ -91,7 +91,8 @@ impl Ask {
             mode: Mode::Hybrid,
             limit: PASSAGES,
             filter: DocumentFilter::default(),
-            explain: false,
+            // The generator looks at how near a passage is.
+            explain: true,
         };
         let found = match self.retriever.search(&query, &collections) {
             Err(SearchError::ModeUnavailable(_)) => {

@@ -3,6 +3,7 @@
 use strongroom_ingest::model::{CollectionId, DocumentId};
 
 use super::*;
+use crate::retrieve::Explain;
 
 fn hit(document: u128, path: &str, start: u64, text: &str, score: f32) -> Hit {
     Hit {
@@ -129,4 +130,18 @@ fn drafts_of_one_contract_are_quoted_once() {
     let one = "The monthly rent of the office is €4,500.";
     let passages = [hit(1, "a.txt", 0, one, 1.0), hit(2, "b.txt", 0, &format!("{one} Amen to that."), 0.9)];
     assert_eq!(answer("What is the monthly rent?", &passages).citations.len(), 1);
+}
+
+#[test]
+fn a_passage_that_means_the_same_needs_fewer_words() {
+    let text = "The obligations of confidentiality survive for five years after disclosure of the information.";
+    let question = "For how many years must confidentiality obligations be kept by a recipient?";
+    let mut passages = [hit(1, "nda.txt", 0, text, 1.0)];
+    assert!(!answer(question, &passages).grounded);
+    for (cosine, grounded) in [(0.4, false), (0.7, true)] {
+        passages[0].explain = Some(Explain { dense_score: Some(cosine), ..Explain::default() });
+        assert_eq!(answer(question, &passages).grounded, grounded, "cosine {cosine}");
+    }
+    passages[0].text = "Parking is free for everybody in the yard behind the office building.".to_owned();
+    assert!(!answer(question, &passages).grounded, "a cosine alone is no support");
 }

@@ -29,7 +29,8 @@ impl Wanted {
         let mut weights = HashMap::new();
         for word in words(question) {
             let holding = texts.iter().filter(|text| text.contains(&word)).count() as f32;
-            weights.insert(word, ((all - holding + 0.5) / (holding + 0.5)).ln_1p());
+            // Never near zero: what all passages hold is the matter that was asked about, which is why they are here.
+            weights.insert(word, ((all + 1.0) / (holding + 1.0)).ln_1p());
         }
         let total = weights.values().sum();
         Self { weights, total, kind: Kind::of(question) }

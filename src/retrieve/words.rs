@@ -3,7 +3,7 @@
 /// Words that carry a sentence and not its matter, sorted. Question words are rare in contracts, so BM25 would take them for
 /// telling ones; dropping them names the right document more often and costs nothing where none is named. Words that are a
 /// name when written large (`US`, `IT`, `May`) are only dropped when written small.
-const FUNCTION_WORDS: [&str; 142] = [
+const FUNCTION_WORDS: [&str; 144] = [
     "a",
     "about",
     "above",
@@ -68,11 +68,13 @@ const FUNCTION_WORDS: [&str; 142] = [
     "its",
     "itself",
     "just",
+    "many",
     "may",
     "me",
     "might",
     "more",
     "most",
+    "much",
     "must",
     "my",
     "myself",
