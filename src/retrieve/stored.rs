@@ -22,8 +22,12 @@ pub(crate) fn of_the_named(names: &[String], mut hits: Vec<Hit>, from: &[Arc<Col
         let scope = collection.scope(&DocumentFilter::default())?;
         for name in names {
             let found = collection.lexical(&LexicalQuery { text: name, scope: &scope, limit: 1 })?;
-            for version in found.documents.keys() {
-                *held.entry((collection.id(), *version)).or_default() += 1;
+            for (version, score) in &found.documents {
+                // Of a name of several words, such as an invoice number, all must be in the text; its head tells no more
+                // than that one is there.
+                if score.matched > 0.99 || score.head > 0.0 {
+                    *held.entry((collection.id(), *version)).or_default() += 1;
+                }
             }
         }
     }
