@@ -1,11 +1,17 @@
 //! Composes a question's way: retrieve, answer, record. Readable in one sitting.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use strongroom_ingest::index::Store;
+use strongroom_ingest::index::records::DocumentFilter;
+use strongroom_ingest::index::{Collection, IndexError, Store};
+use strongroom_ingest::model::{CollectionId, Span, VersionId};
 
-use crate::answer::Answer;
-use crate::retrieve::{Found, Query, Retriever};
+use crate::answer::{self, Answer, Extracts, GenerateRequest, Generator};
+use crate::retrieve::{Found, Hit, Mode, Query, Retriever, SearchError, stored};
+
+/// Passages that an answer may be taken from.
+const PASSAGES: usize = 10;
 
 /// Why a question could not be answered.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +30,24 @@ pub enum AskError {
     Failed(String),
 }
 
+impl From<IndexError> for AskError {
+    fn from(error: IndexError) -> Self {
+        match error {
+            IndexError::NoCollection => Self::NoCollection,
+            other => SearchError::from(other).into(),
+        }
+    }
+}
+
+impl From<SearchError> for AskError {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::ModeUnavailable(why) => Self::ModeUnavailable(why),
+            SearchError::Failed(why) => Self::Failed(why),
+        }
+    }
+}
+
 /// What a question gave.
 #[derive(Clone, Debug)]
 pub struct Asked {
@@ -36,21 +60,83 @@ pub struct Asked {
 /// Answers questions over the store. Cheap to clone. Every method blocks: call it off the async threads.
 #[derive(Clone)]
 pub struct Ask {
-    _store: Arc<Store>,
-    _retriever: Retriever,
+    store: Arc<Store>,
+    retriever: Retriever,
+    mixable: Arc<HashSet<String>>,
+    generator: Arc<dyn Generator>,
 }
 
 impl Ask {
     /// `mixable`: names of collections whose text may stand in one answer with another's.
-    pub fn new(store: Arc<Store>, retriever: Retriever, _mixable: Vec<String>) -> Self {
-        Self { _store: store, _retriever: retriever }
+    pub fn new(store: Arc<Store>, retriever: Retriever, mixable: Vec<String>) -> Self {
+        Self { store, retriever, mixable: Arc::new(mixable.into_iter().collect()), generator: Arc::new(Extracts) }
     }
+
     /// Searches the named collections; `None` means all.
-    pub fn search(&self, _collections: Option<&[String]>, _query: &Query) -> Result<Found, AskError> {
-        unimplemented!()
+    pub fn search(&self, collections: Option<&[String]>, query: &Query) -> Result<Found, AskError> {
+        Ok(self.retriever.search(query, &self.open(&self.named(collections)?)?)?)
     }
+
     /// Answers from the named collections; `None` means all.
-    pub fn answer(&self, _collections: Option<&[String]>, _question: &str) -> Result<Asked, AskError> {
-        unimplemented!()
+    ///
+    /// Full text alone is searched where no vectors can be: an answer is its quotes, whichever way they were found.
+    pub fn answer(&self, collections: Option<&[String]>, question: &str) -> Result<Asked, AskError> {
+        let names = self.named(collections)?;
+        if names.len() > 1 && !names.iter().all(|name| self.mixable.contains(name)) {
+            return Err(AskError::WouldMix);
+        }
+        let collections = self.open(&names)?;
+        let mut query = Query {
+            text: question.to_owned(),
+            mode: Mode::Hybrid,
+            limit: PASSAGES,
+            filter: DocumentFilter::default(),
+            // The generator looks at how near a passage is.
+            explain: true,
+        };
+        let found = match self.retriever.search(&query, &collections) {
+            Err(SearchError::ModeUnavailable(_)) => {
+                query.mode = Mode::Lexical;
+                self.retriever.search(&query, &collections)?
+            }
+            other => other?,
+        };
+        let passages = stored::of_the_named(&answer::names(question), found.hits, &collections)?;
+        Ok(Asked { answer: self.generated(question, passages, &collections)?, unreadable: found.unreadable })
+    }
+
+    /// Has an answer written. Passages that are no longer what they were when they were found are taken away, and it is
+    /// written again without them.
+    fn generated(&self, question: &str, mut passages: Vec<Hit>, from: &[Arc<Collection>]) -> Result<Answer, AskError> {
+        loop {
+            let request = GenerateRequest { question, passages: &passages };
+            let generated =
+                self.generator.generate(&request, &mut |_| ()).map_err(|error| AskError::Failed(error.to_string()))?;
+            let mut changed: Vec<(CollectionId, VersionId, Span)> = Vec::new();
+            let answer = answer::cite(generated, &passages, self.generator.info(), |hit, span| {
+                let stored = stored::slice(from, hit, span)?;
+                if stored.is_none() {
+                    changed.push((hit.collection, hit.version, hit.span));
+                }
+                Ok::<_, AskError>(stored)
+            })?;
+            if changed.is_empty() {
+                return Ok(answer);
+            }
+            passages.retain(|hit| !changed.contains(&(hit.collection, hit.version, hit.span)));
+        }
+    }
+
+    /// The names meant, each once, in the order given.
+    fn named(&self, collections: Option<&[String]>) -> Result<Vec<String>, AskError> {
+        let Some(names) = collections else {
+            return Ok(self.store.records()?.into_iter().map(|record| record.name).collect());
+        };
+        let mut seen = HashSet::new();
+        Ok(names.iter().filter(|name| seen.insert(name.as_str())).cloned().collect())
+    }
+
+    fn open(&self, names: &[String]) -> Result<Vec<Arc<Collection>>, AskError> {
+        names.iter().map(|name| Ok(self.store.by_name(name)?)).collect()
     }
 }

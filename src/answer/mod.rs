@@ -1,7 +1,21 @@
 //! Passages to an answer: a generator behind a trait, citations checked against the stored text.
 
+mod extracts;
+mod sentences;
+mod support;
+
+use std::ops::Range;
+
 use strongroom_ingest::index::DocumentRef;
 use strongroom_ingest::model::{Span, VersionId};
+
+use crate::retrieve::Hit;
+
+pub use extracts::Extracts;
+pub(crate) use support::names;
+
+/// What is said when nothing in the documents supports an answer.
+pub const NOT_FOUND: &str = "Not found in these documents.";
 
 /// Who wrote an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,3 +61,87 @@ pub struct Answer {
     /// Who wrote it.
     pub generator: GeneratorInfo,
 }
+
+/// What a generator is given.
+#[derive(Clone, Copy, Debug)]
+pub struct GenerateRequest<'a> {
+    /// The question, as typed.
+    pub question: &'a str,
+    /// What it may use, best first.
+    pub passages: &'a [Hit],
+}
+
+/// What a generator gives.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Generated {
+    /// The text, with `[n]` where the n-th quote belongs, counted from 1. Empty where nothing supports an answer.
+    pub text: String,
+    /// What it quotes.
+    pub quotes: Vec<Quote>,
+}
+
+/// A slice of a passage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quote {
+    /// Index of the passage in the request.
+    pub passage: usize,
+    /// Bytes of the passage's text.
+    pub bytes: Range<usize>,
+}
+
+/// Why nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum GeneratorError {
+    /// It cannot be reached; another may be tried.
+    #[error("the generator cannot be reached: {0}")]
+    Unreachable(String),
+    /// Anything else.
+    #[error("the generator failed: {0}")]
+    Failed(String),
+}
+
+/// Writes answers from passages. A call blocks until the answer is whole.
+pub trait Generator: Send + Sync {
+    /// Who it is.
+    fn info(&self) -> GeneratorInfo;
+    /// Writes an answer. Each piece of its text goes to `sink` as soon as it is written.
+    fn generate(&self, request: &GenerateRequest<'_>, sink: &mut dyn FnMut(&str)) -> Result<Generated, GeneratorError>;
+}
+
+/// Makes an answer of what a generator wrote. `stored` reads the slice of a version from the store, now; a citation is
+/// verified only if that is byte for byte what it quotes.
+pub fn cite<E>(
+    generated: Generated,
+    passages: &[Hit],
+    generator: GeneratorInfo,
+    mut stored: impl FnMut(&Hit, Span) -> Result<Option<String>, E>,
+) -> Result<Answer, E> {
+    let mut citations = Vec::with_capacity(generated.quotes.len());
+    for (at, quote) in generated.quotes.iter().enumerate() {
+        // A quote of nothing that was given is no source; its number is left unexplained rather than explained wrongly.
+        let Some(passage) = passages.get(quote.passage) else { continue };
+        let Some(words) = passage.text.get(quote.bytes.clone()) else { continue };
+        let start = passage.span.start + passage.text[..quote.bytes.start].chars().count() as u64;
+        let span = Span { start, end: start + words.chars().count() as u64 };
+        let verified = !words.is_empty() && stored(passage, span)?.as_deref() == Some(words);
+        citations.push(Citation {
+            n: at + 1,
+            collection: passage.collection_name.clone(),
+            document: passage.document.clone(),
+            version: passage.version,
+            page: passage.page,
+            span,
+            quote: words.to_owned(),
+            verified,
+        });
+    }
+    let grounded = citations.iter().any(|citation| citation.verified);
+    if generated.text.is_empty() || !grounded {
+        return Ok(Answer { text: NOT_FOUND.to_owned(), citations: Vec::new(), grounded: false, generator });
+    }
+    Ok(Answer { text: generated.text, citations, grounded, generator })
+}
+
+#[cfg(test)]
+#[path = "answer_tests.rs"]
+mod tests;

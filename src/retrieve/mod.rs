@@ -1,7 +1,16 @@
 //! Question to passages: both searches, their fusion, and the walls between collections.
+//!
+//! `words` prepares the question, `gather` asks the stores, `fuse` ranks chunks, `shape` makes hits of them;
+//! `stored` asks again what a hit is worth when an answer is made of it.
+
+mod fuse;
+mod gather;
+mod shape;
+pub(crate) mod stored;
+pub(crate) mod words;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use strongroom_ingest::embed::set::Embedders;
 use strongroom_ingest::index::records::DocumentFilter;
@@ -102,19 +111,61 @@ pub struct Found {
     pub took: Duration,
 }
 
+/// How many passages of each list are candidates, at least. More only where hits fold, join or are many.
+const DEPTH: usize = 200;
+
 /// Searches collections.
 #[derive(Clone)]
 pub struct Retriever {
-    _embedders: Embedders,
+    embedders: Embedders,
 }
 
 impl Retriever {
     /// A retriever over the loaded models.
     pub fn new(embedders: Embedders) -> Self {
-        Self { _embedders: embedders }
+        Self { embedders }
     }
+
     /// Searches the given collections and merges what they give. Blocks; call it off the async threads.
-    pub fn search(&self, _query: &Query, _collections: &[Arc<Collection>]) -> Result<Found, SearchError> {
-        unimplemented!()
+    ///
+    /// Fewer hits than asked for come only if no more passages match. In dense mode every passage within the filter matches,
+    /// in hybrid mode too, unless the question holds a phrase in quotation marks: that must be in the text.
+    pub fn search(&self, query: &Query, collections: &[Arc<Collection>]) -> Result<Found, SearchError> {
+        let started = Instant::now();
+        let mut unreadable = 0;
+        for collection in collections {
+            unreadable += collection.counts()?.unreadable;
+        }
+        let sources = gather::sources(query, collections)?;
+        let mut asking = gather::Asking::new(query, &self.embedders);
+        let mut depth = DEPTH.max(2 * query.limit);
+        let (ranked, shaped) = loop {
+            let gathered = asking.gather(&sources, depth)?;
+            let ranked = fuse::rank(query.mode, &gathered, depth);
+            let shaped = shape::shape(&ranked, query.limit, |wanted| gather::read(&sources, wanted))?;
+            if shaped.len() >= query.limit || !asking.goes_on(&gathered, depth) {
+                break (ranked, shaped);
+            }
+            depth *= 4;
+        };
+        let twins = gather::twins(&sources, &shaped)?;
+        let mut hits = Vec::with_capacity(shaped.len());
+        for (hit, also_in) in shaped.into_iter().zip(twins) {
+            let collection = &sources[hit.source].collection;
+            hits.push(Hit {
+                collection: collection.id(),
+                collection_name: collection.name().to_owned(),
+                document: hit.document,
+                version: hit.version,
+                page: hit.page,
+                heading_path: hit.heading_path,
+                span: hit.span,
+                text: hit.text,
+                score: hit.score,
+                also_in,
+                explain: query.explain.then(|| ranked[hit.ranked].explain.clone()),
+            });
+        }
+        Ok(Found { hits, unreadable, took: started.elapsed() })
     }
 }
