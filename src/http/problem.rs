@@ -17,10 +17,10 @@ pub struct Problem {
     status: StatusCode,
     code: &'static str,
     title: &'static str,
-    detail: String,
+    detail: Box<str>,
     reason: Option<&'static str>,
     fields: Vec<String>,
-    cause: Option<String>,
+    cause: Option<Box<str>>,
 }
 
 /// The body of every error: RFC 9457 `application/problem+json`.
@@ -57,7 +57,7 @@ impl Problem {
             status,
             code,
             title,
-            detail: detail.into(),
+            detail: detail.into().into_boxed_str(),
             reason: None,
             fields: Vec::new(),
             cause: None,
@@ -74,7 +74,7 @@ impl Problem {
     pub fn internal(cause: impl Into<String>) -> Self {
         let detail = "Something failed on the server. Its log says more under this request's id.";
         let mut problem = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail);
-        problem.cause = Some(cause.into());
+        problem.cause = Some(cause.into().into_boxed_str());
         problem
     }
 
@@ -203,7 +203,7 @@ impl Problem {
             title: self.title.to_owned(),
             status: self.status.as_u16(),
             code: self.code.to_owned(),
-            detail: self.detail.clone(),
+            detail: self.detail.to_string(),
             request_id: request_id.to_owned(),
             reason: self.reason.map(str::to_owned),
             fields: self.fields.clone(),
