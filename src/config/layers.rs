@@ -14,7 +14,14 @@ use super::{ConfigError, places};
 const PREFIX: &str = "STRONGROOM_";
 
 /// Variables that begin so but are not settings: the file, and what `models` reads.
-const NOT_SETTINGS: [&str; 4] = ["STRONGROOM_CONFIG", "STRONGROOM_ONNXRUNTIME", "STRONGROOM_CACHE", "STRONGROOM_BLESS"];
+const NOT_SETTINGS: [&str; 6] = [
+    "STRONGROOM_CONFIG",
+    "STRONGROOM_ONNXRUNTIME",
+    "STRONGROOM_MODELS",
+    "STRONGROOM_CACHE",
+    "STRONGROOM_BLESS",
+    "STRONGROOM_KILLS",
+];
 
 /// The process's surroundings, taken once, so that tests can make up others.
 #[derive(Clone, Debug, Default)]
@@ -32,10 +39,14 @@ impl Environment {
         Self { variables, folder: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")) }
     }
 
-    /// The folder where models are kept: `STRONGROOM_CACHE`, or `strongroom` in the user's cache folder.
-    pub fn cache(&self) -> Option<PathBuf> {
-        let set = self.get("STRONGROOM_CACHE").map(|text| places::absolute(Path::new(text), &self.folder, self));
-        set.or_else(|| places::default_cache(self))
+    /// The path made absolute as one that was typed here: `~/` is the home folder, a relative one starts in [`Self::folder`].
+    pub fn absolute(&self, path: &Path) -> PathBuf {
+        places::absolute(path, &self.folder, self)
+    }
+
+    /// The program of that name, where the shell would find it.
+    pub fn find_program(&self, name: &str) -> Option<PathBuf> {
+        std::env::split_paths(self.get("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file())
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&str> {

@@ -18,11 +18,6 @@ pub(super) fn user_config(environment: &Environment) -> Option<PathBuf> {
     Some(folder.join("strongroom.toml"))
 }
 
-/// The folder for what can be fetched again: `$XDG_CACHE_HOME` or `~/.cache`, on macOS `~/Library/Caches`.
-pub(super) fn default_cache(environment: &Environment) -> Option<PathBuf> {
-    user_folder(environment, "XDG_CACHE_HOME", ".cache", "Library/Caches")
-}
-
 fn user_folder(environment: &Environment, variable: &str, below_home: &str, on_macos: &str) -> Option<PathBuf> {
     if cfg!(target_os = "macos") {
         return environment.home().map(|home| home.join(on_macos).join(OURS));

@@ -95,6 +95,11 @@ pub enum Model {
     Folder(PathBuf),
 }
 
+/// The model that a text of the configuration or of a flag means: a path if it begins like one, else a name.
+pub fn model_named(text: &str) -> Model {
+    if super::places::looks_like_path(text) { Model::Folder(text.into()) } else { Model::Named(text.to_owned()) }
+}
+
 /// What is logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {

@@ -9,7 +9,7 @@ use axum::http::Uri;
 
 use super::keys::nearest;
 use super::typed::{Typed, TypedProvider};
-use super::valid::{Collection, Config, Embedding, Generator, Indexing, Log, Model, Policy, Provider, Watch};
+use super::valid::{Collection, Config, Embedding, Generator, Indexing, Log, Policy, Provider, Watch, model_named};
 use super::{ConfigError, Environment, parse_duration, parse_size, places};
 
 /// Deleted text has to be gone from every file within a day.
@@ -150,8 +150,7 @@ fn embedding(typed: &Typed, faults: &mut Faults) -> Embedding {
     if model.is_empty() {
         faults.add("embedding.model", "is empty: leave it out for the built-in model");
     }
-    let model = if places::looks_like_path(model) { Model::Folder(model.into()) } else { Model::Named(model.to_owned()) };
-    Embedding { model, precision: from.precision, device: from.device, offline: from.offline }
+    Embedding { model: model_named(model), precision: from.precision, device: from.device, offline: from.offline }
 }
 
 fn log(typed: &Typed, faults: &mut Faults) -> Log {
