@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::model::{CollectionId, DocumentId, DocumentState, Fingerprint, Reason, Sha256, Span, VersionId};
+use crate::model::{CollectionId, DocumentId, DocumentState, Fingerprint, Reason, Sha256, Span, TextHash, VersionId};
 
 /// How many documents of a collection stand where. `partial` is the part of `indexed` that lacks pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,4 +129,26 @@ impl DocumentFilter {
             && self.modified_from.is_none()
             && self.modified_to.is_none()
     }
+}
+
+/// What a hit says of its document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentRef {
+    /// Its id.
+    pub id: DocumentId,
+    /// Its path in the collection.
+    pub path: String,
+    /// Its title, or file name.
+    pub title: String,
+}
+
+/// A chunk together with its document, as they stand in the catalog.
+#[derive(Clone, Debug)]
+pub struct LiveChunk {
+    /// The chunk.
+    pub chunk: StoredChunk,
+    /// Hash of its trimmed text; equal for identical passages.
+    pub hash: TextHash,
+    /// Its document.
+    pub document: DocumentRef,
 }

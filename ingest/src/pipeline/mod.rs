@@ -1,15 +1,32 @@
 //! Wires the stages: watched folders and uploads in, searchable versions out. The handle that doors and tools use to change anything.
 
-use std::fs::File;
+mod collections;
+mod documents;
+mod housekeeping;
+mod queue;
+mod reconcile;
+mod shared;
+mod sweeper;
+mod uploads;
+mod worker;
+
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
+use crate::chunk::{ChunkOptions, Chunker};
 use crate::embed::set::Embedders;
-use crate::extract::ExtractOptions;
-use crate::index::Store;
-use crate::index::records::{CollectionRecord, DocumentPage, DocumentRecord};
-use crate::model::{DocumentId, DocumentState, Sha256};
+use crate::extract::{ExtractOptions, Extractor};
+use crate::index::records::{CollectionRecord, DocumentRecord};
+use crate::index::{IndexError, Store, lanes};
+use crate::model::Sha256;
+use shared::{Ask, Shared};
+
+pub use uploads::Upload;
 
 /// What the pipeline needs to run.
 #[derive(Clone, Debug)]
@@ -98,19 +115,6 @@ pub enum PipelineError {
     Failed(String),
 }
 
-/// Bytes on their way in: written to a file of the data folder, hashed as they come.
-pub struct Upload {}
-
-impl Upload {
-    /// Takes the next bytes.
-    ///
-    /// # Errors
-    /// [`PipelineError::TooLarge`] past the limit; otherwise what the disk says.
-    pub fn write(&mut self, _bytes: &[u8]) -> Result<(), PipelineError> {
-        unimplemented!()
-    }
-}
-
 /// What became of a PUT.
 #[derive(Clone, Debug)]
 pub struct Put {
@@ -162,105 +166,150 @@ pub struct Progress {
     pub swept: bool,
 }
 
+impl From<IndexError> for PipelineError {
+    fn from(error: IndexError) -> Self {
+        match error {
+            IndexError::NoCollection => Self::NoCollection,
+            IndexError::Exists => Self::Exists,
+            IndexError::InUse(pid) => Self::InUse { pid },
+            IndexError::NoVectors(_) | IndexError::Rebuilding(_) => Self::Unavailable(error.to_string()),
+            IndexError::Format { .. } | IndexError::Damaged(_) | IndexError::Failed(_) => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<std::io::Error> for PipelineError {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::DiskFull,
+            // The kind only: the error's own text may name paths.
+            kind => Self::Failed(format!("file system: {kind}")),
+        }
+    }
+}
+
 /// Handle on the running pipeline. Cheap to clone; every method may block on disk, so call it off the async threads.
 #[derive(Clone)]
 pub struct Pipeline {
-    _inner: Arc<()>,
+    shared: Arc<Shared>,
+    threads: Arc<Mutex<Threads>>,
+}
+
+#[derive(Default)]
+struct Threads {
+    /// Those that find and read documents.
+    feeding: Vec<JoinHandle<()>>,
+    /// Those that write the indexes; they end last.
+    lanes: Vec<JoinHandle<()>>,
 }
 
 impl Pipeline {
-    /// Starts the threads. `store` is the opened data folder, `embedders` the loaded models (possibly none).
-    pub fn start(_options: PipelineOptions, _store: Arc<Store>, _embedders: Embedders) -> Result<Self, PipelineError> {
-        unimplemented!()
-    }
-    /// Finishes what is being committed, then ends all threads. What is pending stays pending.
-    pub fn stop(&self) {
-        unimplemented!()
-    }
-    /// Makes an empty collection that is filled over REST.
-    pub fn create_collection(&self, _name: &str) -> Result<CollectionRecord, PipelineError> {
-        unimplemented!()
-    }
-    /// Every collection, by name.
-    pub fn collections(&self) -> Result<Vec<CollectionRecord>, PipelineError> {
-        unimplemented!()
-    }
-    /// One collection.
-    pub fn collection(&self, _name: &str) -> Result<CollectionRecord, PipelineError> {
-        unimplemented!()
-    }
-    /// Destroys a collection and everything derived from it; detaches its watched folder for good.
-    pub fn destroy(&self, _name: &str) -> Result<Destroyed, PipelineError> {
-        unimplemented!()
-    }
-    /// Watches `path` as the collection `name` from now on, over restarts too (also takes a detached folder back).
-    pub fn watch(&self, _name: &str, _path: PathBuf) -> Result<CollectionRecord, PipelineError> {
-        unimplemented!()
-    }
-    /// Gives a missing watched folder up: its documents are removed as if they had been deleted.
-    pub fn forget(&self, _name: &str) -> Result<(), PipelineError> {
-        unimplemented!()
-    }
-    /// Begins an upload into a collection.
+    /// Starts the threads, sink first. `store` is the opened data folder, `embedders` the loaded models: documents wait until
+    /// one is active, or until it says why none is.
     ///
     /// # Errors
-    /// Everything that can be refused before the first byte: no collection, watched, bad path, busy, disk full.
-    pub fn upload(&self, _collection: &str, _path: &str) -> Result<Upload, PipelineError> {
-        unimplemented!()
+    /// If the store can't be read, the ignore rules are wrong, or a thread can't be started.
+    pub fn start(options: PipelineOptions, store: Arc<Store>, embedders: Embedders) -> Result<Self, PipelineError> {
+        let chunker = Chunker::new(ChunkOptions::default()).map_err(|error| PipelineError::Failed(error.to_string()))?;
+        let (asks, asked) = crossbeam_channel::unbounded();
+        let workers = options.workers.max(1);
+        let shared = Arc::new(Shared {
+            extractor: Extractor::new(options.extract.clone()),
+            chunker,
+            queue: queue::Queue::default(),
+            asks,
+            paused: false.into(),
+            stopping: false.into(),
+            swept: false.into(),
+            finished: 0.into(),
+            chunks: 0.into(),
+            strays: Mutex::default(),
+            bad_names: Mutex::default(),
+            originals: parking_lot::RwLock::default(),
+            pace: Mutex::default(),
+            options,
+            store,
+            embedders,
+        });
+        let pipeline = Self { shared: shared.clone(), threads: Arc::default() };
+        pipeline.resume_pending()?;
+        let mut threads = pipeline.threads.lock();
+        threads.lanes.push(spawn("text-lane", &shared, |shared| lanes::run_text(&shared.store))?);
+        threads.lanes.push(spawn("vector-lane", &shared, |shared| lanes::run_vectors(&shared.store))?);
+        threads.feeding.push(spawn("housekeeping", &shared, housekeeping::run)?);
+        for number in 0..workers {
+            threads.feeding.push(spawn(&format!("reader-{number}"), &shared, worker::run)?);
+        }
+        let sweep = move |shared: &Shared| {
+            if let Err(error) = sweeper::run(shared, asked) {
+                tracing::error!(%error, "watched folders are not looked at");
+            }
+        };
+        threads.feeding.push(spawn("sweeper", &shared, sweep)?);
+        drop(threads);
+        Ok(pipeline)
     }
-    /// Makes the uploaded bytes durable and the document pending.
-    pub fn put(&self, _upload: Upload, _media_type: Option<&str>) -> Result<Put, PipelineError> {
-        unimplemented!()
+
+    /// Queues what an earlier run left pending, and lets both indexes catch up where they are behind.
+    fn resume_pending(&self) -> Result<(), PipelineError> {
+        for entry in self.shared.store.registry().all()? {
+            match self.shared.store.by_id(entry.id) {
+                Ok(collection) => {
+                    reconcile::enqueue_all(&self.shared, &collection)?;
+                    if collection.catalog().has_unapplied()? {
+                        self.shared.store.tasks().apply(entry.id);
+                    }
+                }
+                Err(error @ IndexError::Damaged(_)) => {
+                    tracing::error!(collection = %entry.id, %error, "a collection can't be opened; the others are not affected");
+                }
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Ok(())
     }
-    /// Waits until the document is no longer pending, at most `timeout`; its record as it then stands.
-    pub fn wait(&self, _collection: &str, _document: DocumentId, _timeout: Duration) -> Result<DocumentRecord, PipelineError> {
-        unimplemented!()
+
+    /// Finishes what is being committed, then ends all threads. What is pending stays pending.
+    pub fn stop(&self) {
+        self.shared.stopping.store(true, Ordering::Release);
+        self.shared.queue.close();
+        // The sweeper may have ended already.
+        let _ = self.shared.asks.send(Ask::Stop);
+        let mut threads = self.threads.lock();
+        threads.feeding.drain(..).for_each(join);
+        self.shared.store.tasks().close();
+        threads.lanes.drain(..).for_each(join);
+        self.shared.store.settle();
     }
-    /// One document by its path.
-    pub fn document(&self, _collection: &str, _path: &str) -> Result<DocumentRecord, PipelineError> {
-        unimplemented!()
-    }
-    /// Documents in order of path, after the path `after`; `state` none means all.
-    pub fn documents(
-        &self,
-        _collection: &str,
-        _state: Option<DocumentState>,
-        _after: Option<&str>,
-        _limit: usize,
-    ) -> Result<DocumentPage, PipelineError> {
-        unimplemented!()
-    }
-    /// The text of the version that answers searches.
-    pub fn text(&self, _collection: &str, _path: &str) -> Result<String, PipelineError> {
-        unimplemented!()
-    }
-    /// The bytes as they came, opened for reading.
-    pub fn original(&self, _collection: &str, _path: &str) -> Result<(File, DocumentRecord), PipelineError> {
-        unimplemented!()
-    }
-    /// Hides a document at once; with `purge` also waits until its text is gone from every file.
-    pub fn delete(&self, _collection: &str, _path: &str, _purge: bool) -> Result<(), PipelineError> {
-        unimplemented!()
-    }
+
     /// Stops taking up documents until [`Pipeline::resume`].
     pub fn pause(&self) {
-        unimplemented!()
+        self.shared.paused.store(true, Ordering::Relaxed);
+        self.shared.queue.hold(Some("paused by request".into()));
     }
+
     /// Goes on after [`Pipeline::pause`].
     pub fn resume(&self) {
-        unimplemented!()
+        self.shared.paused.store(false, Ordering::Relaxed);
     }
+
     /// What ingestion is doing.
     pub fn progress(&self) -> Progress {
-        unimplemented!()
+        self.shared.progress()
     }
-    /// Tries failed documents, and crashed or timed-out ones, again.
-    pub fn retry(&self, _collection: &str) -> Result<u64, PipelineError> {
-        unimplemented!()
-    }
-    /// Builds both indexes of a collection anew beside the old ones and flips to them; waits until done.
-    /// With the model that is active now, so after a change of model this is also the swap.
-    pub fn rebuild(&self, _collection: &str) -> Result<(), PipelineError> {
-        unimplemented!()
+}
+
+fn spawn(
+    name: &str,
+    shared: &Arc<Shared>,
+    work: impl FnOnce(&Shared) + Send + 'static,
+) -> Result<JoinHandle<()>, PipelineError> {
+    let shared = shared.clone();
+    Ok(std::thread::Builder::new().name(name.into()).spawn(move || work(&shared))?)
+}
+
+fn join(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        tracing::error!("a thread of the pipeline had panicked");
     }
 }

@@ -1,5 +1,16 @@
 //! The vector index of one collection generation, behind a trait: Qdrant embedded today, a Qdrant server later, one contract suite for both.
 
+#[doc(hidden)]
+pub mod contract;
+pub mod edge;
+mod engine;
+mod log;
+#[cfg(test)]
+mod measure;
+#[cfg(test)]
+mod tests;
+mod watermark;
+
 use crate::model::{ChunkId, Scope, Seq, VersionId};
 
 /// What went wrong in the vector index.

@@ -1,0 +1,212 @@
+//! One document's way from its bytes to a committed version: read, cut, embed what is new, commit.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256 as Hasher};
+
+use super::queue::Job;
+use super::shared::Shared;
+use crate::chunk::CHUNKER_VERSION;
+use crate::embed::Embedder;
+use crate::extract::{EXTRACTOR_VERSION, ExtractError, Source};
+use crate::index::catalog::{Committed, NewChunk, NewVersion, Pending, Unreadable};
+use crate::index::{Collection, IndexError};
+use crate::model::{Extraction, Fingerprint, Page, Reason, TextHash};
+use crate::watch::{self, ReadError};
+
+/// Texts given to the model at once: enough to fill its queue, few enough that a large document doesn't hold all of its vectors twice.
+const TEXTS: usize = 256;
+/// How often a commit is tried again because the collection's model changed meanwhile.
+const MODEL_CHANGES: usize = 3;
+
+/// Takes documents from the queue until it is closed.
+pub(super) fn run(shared: &Shared) {
+    while let Some(job) = shared.queue.pop() {
+        if let Err(error) = one(shared, job) {
+            shared.failed(job, &error);
+        }
+        shared.queue.done(job);
+    }
+}
+
+/// What came in the way of one document, by our fault. Never holds its text or name.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WorkError {
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    #[error("{0}")]
+    Other(String),
+}
+
+fn one(shared: &Shared, job: Job) -> Result<(), WorkError> {
+    let collection = match shared.store.by_id(job.collection) {
+        Err(IndexError::NoCollection) => return Ok(()),
+        other => other?,
+    };
+    let Some(pending) = collection.catalog().pending(job.document)? else { return Ok(()) };
+    let extractor = extractor_name(&pending);
+    if let Some(committed) = collection.catalog().commit_copy(pending.id, pending.sha256, &extractor)? {
+        shared.committed(&collection, &pending, committed, 0);
+        return Ok(());
+    }
+    let root = shared.store.registry().by_id(job.collection)?.and_then(|entry| entry.watched);
+    let mut file = match open(&collection, &pending, root.as_deref()) {
+        Ok(file) => file,
+        Err(ReadError::Denied) => {
+            let why = Unreadable { reason: Reason::NoPermission, detail: "this user may not read the file".into() };
+            return unreadable(shared, &collection, &pending, &why);
+        }
+        // Gone or moved since it was seen: the next look at the folder says what became of it.
+        Err(_) if root.is_some() => {
+            shared.look(root.as_deref());
+            return Ok(());
+        }
+        Err(error) => return Err(WorkError::Other(format!("the stored original can't be opened: {error}"))),
+    };
+    let name = crate::index::catalog::file_name(&pending.path);
+    let source = Source { bytes: &mut file, len: pending.bytes, name, media_type: pending.declared_type.as_deref() };
+    let extracted = shared.extractor.extract(source).map_err(|error| {
+        let cause = match &error {
+            ExtractError::Spawn(cause) | ExtractError::Source(cause) | ExtractError::Worker(cause) => cause.kind().to_string(),
+        };
+        WorkError::Other(format!("{error}: {cause}"))
+    })?;
+    match extracted.outcome {
+        Err(why) if why.reason == Reason::TooLarge || extracted.sha256 == pending.sha256 => {
+            unreadable(shared, &collection, &pending, &Unreadable { reason: why.reason, detail: why.detail })
+        }
+        Ok(extraction) if extracted.sha256 == pending.sha256 => {
+            commit(shared, &collection, &pending, extractor, &extraction)
+        }
+        _ => {
+            shared.look(root.as_deref());
+            Err(WorkError::Other("the file changed while it was read".into()))
+        }
+    }
+}
+
+/// Equal bytes under an equal name give an equal text. The name's ending and the declared type are hints to the reader, so they count.
+fn extractor_name(pending: &Pending) -> String {
+    let file = crate::index::catalog::file_name(&pending.path);
+    let ending = file.rsplit_once('.').map_or("", |(_, ending)| ending).to_lowercase();
+    let declared = pending.declared_type.as_deref().unwrap_or("");
+    format!("{EXTRACTOR_VERSION} {CHUNKER_VERSION} {ending} {declared}")
+}
+
+fn open(collection: &Collection, pending: &Pending, root: Option<&Path>) -> Result<File, ReadError> {
+    match root {
+        Some(root) => watch::read_file(Path::new(&pending.path), root),
+        None => File::open(original(collection, pending)).map_err(ReadError::Io),
+    }
+}
+
+fn original(collection: &Collection, pending: &Pending) -> PathBuf {
+    collection.originals().join(pending.sha256.to_string())
+}
+
+fn unreadable(shared: &Shared, collection: &Collection, pending: &Pending, why: &Unreadable) -> Result<(), WorkError> {
+    let committed = collection.catalog().commit_unreadable(pending.id, pending.sha256, why)?;
+    shared.committed(collection, pending, committed, 0);
+    Ok(())
+}
+
+fn commit(
+    shared: &Shared,
+    collection: &Collection,
+    pending: &Pending,
+    extractor: String,
+    extraction: &Extraction,
+) -> Result<(), WorkError> {
+    let chunks: Vec<NewChunk> = shared
+        .chunker
+        .chunk(extraction)
+        .into_iter()
+        .map(|chunk| NewChunk { hash: text_hash(chunk.text.trim()), chunk })
+        .collect();
+    let number = chunks.len() as u64;
+    let mut version = NewVersion {
+        sha256: pending.sha256,
+        extractor,
+        title: extraction.title.clone(),
+        media_type: extraction.media_type.clone(),
+        engines: engines(&extraction.pages),
+        pages: extraction.pages.iter().filter_map(|page| page.number).max(),
+        missing_pages: extraction.missing_pages.clone(),
+        chunks,
+        fingerprint: None,
+        vectors: Vec::new(),
+    };
+    for _ in 0..MODEL_CHANGES {
+        let embedder = match collection.catalog().fingerprint()? {
+            Some(fingerprint) => shared.embedders.get(&fingerprint),
+            None => shared.embedders.active(),
+        };
+        version.fingerprint = embedder.as_ref().map(|embedder| embedder.fingerprint().clone());
+        version.vectors = match &embedder {
+            Some(embedder) => {
+                let texts = version.chunks.iter().map(|new| (new.hash, new.chunk.text.trim()));
+                embed_new(collection, embedder, texts)?
+            }
+            None => Vec::new(),
+        };
+        match collection.catalog().commit(pending.id, &version)? {
+            Committed::OtherModel => continue,
+            committed => {
+                shared.committed(collection, pending, committed, number);
+                return Ok(());
+            }
+        }
+    }
+    Err(WorkError::Other("the collection's model kept changing".into()))
+}
+
+/// The vectors of those texts that the catalog has none of yet.
+pub(super) fn embed_new<'a>(
+    collection: &Collection,
+    embedder: &Embedder,
+    texts: impl Iterator<Item = (TextHash, &'a str)>,
+) -> Result<Vec<(TextHash, Vec<f32>)>, WorkError> {
+    let mut seen = HashSet::new();
+    let all: Vec<(TextHash, &str)> = texts.filter(|(hash, _)| seen.insert(*hash)).collect();
+    let hashes: Vec<TextHash> = all.iter().map(|(hash, _)| *hash).collect();
+    let fingerprint: &Fingerprint = embedder.fingerprint();
+    let missing = collection.catalog().without_vector(&hashes, fingerprint)?;
+    let wanted: Vec<(TextHash, &str)> = all.into_iter().filter(|(hash, _)| missing.contains(hash)).collect();
+    let mut vectors = Vec::with_capacity(wanted.len());
+    for piece in wanted.chunks(TEXTS) {
+        let texts: Vec<&str> = piece.iter().map(|(_, text)| *text).collect();
+        let made = embedder.embed_documents(&texts).map_err(|error| WorkError::Other(error.to_string()))?;
+        vectors.extend(piece.iter().map(|(hash, _)| *hash).zip(made));
+    }
+    Ok(vectors)
+}
+
+/// The key under which a chunk's vector is kept.
+pub(super) fn text_hash(trimmed: &str) -> TextHash {
+    let digest: [u8; 32] = Hasher::digest(trimmed.as_bytes()).into();
+    let mut hash = [0; 16];
+    hash.copy_from_slice(&digest[..16]);
+    TextHash(hash)
+}
+
+/// Which engine read which pages: "pdf_oxide" for all, else "1-3 pdf_oxide, 4 pdf-extract".
+fn engines(pages: &[Page]) -> String {
+    let Some(first) = pages.first() else { return String::new() };
+    if pages.iter().all(|page| page.engine == first.engine) {
+        return first.engine.clone();
+    }
+    let mut runs: Vec<(u32, u32, &str)> = Vec::new();
+    for page in pages {
+        let number = page.number.unwrap_or(0);
+        match runs.last_mut() {
+            Some((_, end, engine)) if *engine == page.engine => *end = number,
+            _ => runs.push((number, number, &page.engine)),
+        }
+    }
+    let words = runs.iter().map(|(from, to, engine)| {
+        if from == to { format!("{from} {engine}") } else { format!("{from}-{to} {engine}") }
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
