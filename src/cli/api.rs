@@ -49,7 +49,10 @@ impl Api {
     /// Reaches the running server of the data folder, or opens the folder.
     pub fn open(here: &Surroundings, needs: Needs) -> Result<Self, CliError> {
         let config = &here.loaded.config;
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::failed)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(CliError::failed)?;
         let who = match over_socket(config)? {
             Some(client) => Who::Server(client),
             None => locally(here, needs)?,
@@ -89,7 +92,8 @@ impl Api {
         if bytes.is_empty() {
             return Ok((status, Value::Null));
         }
-        let answer = serde_json::from_slice(&bytes).map_err(|error| CliError::failed(format!("the answer is not JSON: {error}")))?;
+        let answer =
+            serde_json::from_slice(&bytes).map_err(|error| CliError::failed(format!("the answer is not JSON: {error}")))?;
         Ok((status, answer))
     }
 
@@ -127,7 +131,9 @@ pub(super) fn encoded(text: &str) -> String {
 
 /// The running server of the data folder, if there is one.
 pub(super) fn over_socket(config: &Config) -> Result<Option<Client>, CliError> {
-    let Ok(socket) = control::socket_path(&config.data) else { return Ok(None) };
+    let Ok(socket) = control::socket_path(&config.data) else {
+        return Ok(None);
+    };
     // The socket's file may be left over from a dead process: only a connection tells.
     if UnixStream::connect(&socket).is_err() {
         return Ok(None);
@@ -139,7 +145,10 @@ pub(super) fn over_socket(config: &Config) -> Result<Option<Client>, CliError> {
         pause: LONGEST_PAUSE,
         https_only: false,
     };
-    Egress::new(None).socket_client(options, &socket).map(Some).map_err(CliError::failed)
+    Egress::new(None)
+        .socket_client(options, &socket)
+        .map(Some)
+        .map_err(CliError::failed)
 }
 
 fn locally(here: &Surroundings, needs: Needs) -> Result<Who, CliError> {

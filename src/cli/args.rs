@@ -237,7 +237,9 @@ impl Cli {
         if let Some(data) = &self.common.data {
             add("--data", "data", text(data)?);
         }
-        let Command::Serve(serve) = &self.command else { return Ok(flags) };
+        let Command::Serve(serve) = &self.command else {
+            return Ok(flags);
+        };
         if !serve.folders.is_empty() {
             let folders = serve.folders.iter().map(text).collect::<Result<_, _>>()?;
             add("FOLDER", "watch_folders", Value::Array(folders));
@@ -270,7 +272,9 @@ impl Cli {
 }
 
 fn text(path: &PathBuf) -> Result<Value, CliError> {
-    let valid = path.to_str().ok_or_else(|| CliError::usage(format!("{} is not valid Unicode: rename it", path.display())))?;
+    let valid = path
+        .to_str()
+        .ok_or_else(|| CliError::usage(format!("{} is not valid Unicode: rename it", path.display())))?;
     Ok(Value::String(valid.to_owned()))
 }
 

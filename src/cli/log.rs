@@ -36,13 +36,22 @@ pub(super) fn start(log: &Log, bars: &MultiProgress) {
     // The configuration has checked it; what could be wrong now would only make the log louder.
     let mut filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
     if !log.level.contains('=') {
-        for quiet in ["tantivy=warn", "ort=warn", "pdf_oxide=off", "pdf_extract=off", "html5ever=error", "hyper=warn"] {
+        for quiet in [
+            "tantivy=warn",
+            "ort=warn",
+            "pdf_oxide=off",
+            "pdf_extract=off",
+            "html5ever=error",
+            "hyper=warn",
+        ] {
             if let Ok(directive) = quiet.parse() {
                 filter = filter.add_directive(directive);
             }
         }
     }
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(AroundBars(bars.clone()));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(AroundBars(bars.clone()));
     let colours = io::IsTerminal::is_terminal(&io::stderr());
     // A second start happens in tests only, and the first one's log then goes on.
     let _ = match log.format {

@@ -23,7 +23,11 @@ pub(super) fn status(here: &Surroundings, only: Option<&str>) -> Result<(), CliE
     for collection in status["collections"].as_array().into_iter().flatten() {
         troubled.extend(troubles(&api, collection)?);
     }
-    status["process"] = if api.is_server() { api.ask(Method::GET, "/control/process", None)? } else { Value::Null };
+    status["process"] = if api.is_server() {
+        api.ask(Method::GET, "/control/process", None)?
+    } else {
+        Value::Null
+    };
     status["troubles"] = Value::Array(troubled);
     if here.json {
         return output::json(&status);
@@ -114,7 +118,9 @@ fn show_collections(collections: &Value) {
             let name = collection["name"].as_str().unwrap_or_default();
             output::line("");
             output::line(format!("The folder of {name} is missing: {}", output::folded(why, 300)));
-            output::line(format!("  It is kept and answers. Bring the folder back, or give it up with `strongroom forget {name}`."));
+            output::line(format!(
+                "  It is kept and answers. Bring the folder back, or give it up with `strongroom forget {name}`."
+            ));
         }
     }
 }
@@ -172,8 +178,14 @@ fn why(document: &Value) -> String {
 
 fn show_outsiders(progress: &Value) {
     let groups = [
-        ("strays", "Files that lie directly in a folder of clients belong to nobody and are not indexed:"),
-        ("bad_names", "Files whose names are not valid text are not indexed; rename them:"),
+        (
+            "strays",
+            "Files that lie directly in a folder of clients belong to nobody and are not indexed:",
+        ),
+        (
+            "bad_names",
+            "Files whose names are not valid text are not indexed; rename them:",
+        ),
     ];
     for (list, told) in groups {
         let files = progress[list].as_array().cloned().unwrap_or_default();

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use serde_json::json;
 use toml::{Table, Value};
 
+use super::Loaded;
 use super::layers::Origins;
 use super::typed::Typed;
-use super::Loaded;
 
 /// As TOML that can be saved as `strongroom.toml`, with a comment behind each value.
 pub fn to_toml(loaded: &Loaded) -> String {
@@ -79,10 +79,21 @@ fn origin_of(path: &str, origins: &Origins) -> String {
 }
 
 fn join(at: &str, key: &str) -> String {
-    if at.is_empty() { quoted(key) } else { format!("{at}.{}", quoted(key)) }
+    if at.is_empty() {
+        quoted(key)
+    } else {
+        format!("{at}.{}", quoted(key))
+    }
 }
 
 fn quoted(key: &str) -> String {
-    let bare = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
-    if bare { key.to_owned() } else { Value::String(key.to_owned()).to_string() }
+    let bare = !key.is_empty()
+        && key
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+    if bare {
+        key.to_owned()
+    } else {
+        Value::String(key.to_owned()).to_string()
+    }
 }

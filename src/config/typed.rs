@@ -173,7 +173,10 @@ pub struct TypedLog {
 
 impl Default for TypedLog {
     fn default() -> Self {
-        Self { level: "info".into(), format: TypedLogFormat::Text }
+        Self {
+            level: "info".into(),
+            format: TypedLogFormat::Text,
+        }
     }
 }
 

@@ -21,7 +21,8 @@ const SIZES: [(&str, u64); 9] = [
 /// # Errors
 /// What is wrong, with an example.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let millis = parse(text, &TIMES).ok_or_else(|| format!("{text:?} is not a time: write a whole number and ms, s, m, h or d, such as \"5m\""))?;
+    let millis = parse(text, &TIMES)
+        .ok_or_else(|| format!("{text:?} is not a time: write a whole number and ms, s, m, h or d, such as \"5m\""))?;
     Ok(Duration::from_millis(millis))
 }
 

@@ -40,7 +40,11 @@ pub(super) fn validate(typed: &Typed, environment: &Environment) -> Result<Confi
         data,
     };
     apart(&config, &mut faults);
-    if faults.0.is_empty() { Ok(config) } else { Err(ConfigError(faults.0)) }
+    if faults.0.is_empty() {
+        Ok(config)
+    } else {
+        Err(ConfigError(faults.0))
+    }
 }
 
 struct Faults(Vec<String>);
@@ -62,7 +66,10 @@ fn bind(text: &str, faults: &mut Faults) -> SocketAddr {
     let fallback = SocketAddr::from(([127, 0, 0, 1], 7710));
     let numeric = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
     let Ok(address) = numeric.as_deref().unwrap_or(text).parse::<SocketAddr>() else {
-        faults.add("bind", format!("{text:?} is not an address and a port: write it like \"127.0.0.1:7710\""));
+        faults.add(
+            "bind",
+            format!("{text:?} is not an address and a port: write it like \"127.0.0.1:7710\""),
+        );
         return fallback;
     };
     if !address.ip().is_loopback() {
@@ -84,7 +91,10 @@ fn origins(typed: &[String], faults: &mut Faults) -> Vec<String> {
         let origin = text.trim().trim_end_matches('/').to_lowercase();
         match origin.parse::<Uri>() {
             Ok(uri) if uri.scheme().is_some() && uri.host().is_some() && matches!(uri.path(), "" | "/") => origins.push(origin),
-            _ => faults.add("allowed_origins", format!("{text:?} is not an origin: write it like \"http://localhost:3000\"")),
+            _ => faults.add(
+                "allowed_origins",
+                format!("{text:?} is not an origin: write it like \"http://localhost:3000\""),
+            ),
         }
     }
     origins
@@ -97,10 +107,20 @@ fn watch(typed: &Typed, faults: &mut Faults) -> Vec<Watch> {
             faults.add("watch.name", format!("{:?} {NAME_RULE}", watch.name));
         }
         if !names.insert(&watch.name) {
-            faults.add("watch.name", format!("{:?} is given twice: two folders are never one collection", watch.name));
+            faults.add(
+                "watch.name",
+                format!("{:?} is given twice: two folders are never one collection", watch.name),
+            );
         }
     }
-    typed.watch.iter().map(|watch| Watch { name: watch.name.clone(), path: watch.path.clone() }).collect()
+    typed
+        .watch
+        .iter()
+        .map(|watch| Watch {
+            name: watch.name.clone(),
+            path: watch.path.clone(),
+        })
+        .collect()
 }
 
 fn indexing(typed: &Typed, faults: &mut Faults) -> Indexing {
@@ -108,7 +128,10 @@ fn indexing(typed: &Typed, faults: &mut Faults) -> Indexing {
     let mut time = |key: &str, text: &str, least: Duration, most: Duration| {
         let time = faults.take(key, parse_duration(text), least);
         if time < least || time > most {
-            faults.add(key, format!("{text:?} is out of range: from {} to {}", short(least), short(most)));
+            faults.add(
+                key,
+                format!("{text:?} is out of range: from {} to {}", short(least), short(most)),
+            );
         }
         time
     };
@@ -127,7 +150,9 @@ fn indexing(typed: &Typed, faults: &mut Faults) -> Indexing {
         }
     }
     Indexing {
-        threads: from.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+        threads: from
+            .threads
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
         pause: from.pause,
         sweep_every,
         settle,
@@ -150,15 +175,26 @@ fn embedding(typed: &Typed, faults: &mut Faults) -> Embedding {
     if model.is_empty() {
         faults.add("embedding.model", "is empty: leave it out for the built-in model");
     }
-    Embedding { model: model_named(model), precision: from.precision, device: from.device, offline: from.offline }
+    Embedding {
+        model: model_named(model),
+        precision: from.precision,
+        device: from.device,
+        offline: from.offline,
+    }
 }
 
 fn log(typed: &Typed, faults: &mut Faults) -> Log {
     let level = typed.log.level.trim().to_owned();
     if tracing_subscriber::EnvFilter::try_new(&level).is_err() || level.is_empty() {
-        faults.add("log.level", format!("{level:?} is not error, warn, info, debug, trace or a filter like \"info,strongroom_ingest=debug\""));
+        faults.add(
+            "log.level",
+            format!("{level:?} is not error, warn, info, debug, trace or a filter like \"info,strongroom_ingest=debug\""),
+        );
     }
-    Log { level, format: typed.log.format }
+    Log {
+        level,
+        format: typed.log.format,
+    }
 }
 
 fn generators(typed: &Typed, faults: &mut Faults) -> Vec<Generator> {
@@ -169,8 +205,15 @@ fn generators(typed: &Typed, faults: &mut Faults) -> Vec<Generator> {
         if from.model.trim().is_empty() {
             faults.add("generator.model", format!("that of {:?} is empty", from.name));
         }
-        let url = url("generator.url", &from.url, faults).map(|(url, _)| url).unwrap_or_default();
-        generators.push(Generator { name: from.name.clone(), kind: from.kind, url, model: from.model.clone() });
+        let url = url("generator.url", &from.url, faults)
+            .map(|(url, _)| url)
+            .unwrap_or_default();
+        generators.push(Generator {
+            name: from.name.clone(),
+            kind: from.kind,
+            url,
+            model: from.model.clone(),
+        });
     }
     generators
 }
@@ -191,18 +234,33 @@ fn provider(from: &TypedProvider, faults: &mut Faults) -> Provider {
         && place.plain
         && !place.loopback
     {
-        faults.add("provider.url", format!("{:?} would send in the clear: write https:// (plain http goes to loopback only, for tests)", from.url));
+        faults.add(
+            "provider.url",
+            format!(
+                "{:?} would send in the clear: write https:// (plain http goes to loopback only, for tests)",
+                from.url
+            ),
+        );
     }
-    let letters = from.api_key_env.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let letters = from
+        .api_key_env
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if from.api_key_env.is_empty() || !letters || from.api_key_env.as_bytes()[0].is_ascii_digit() {
         // What stands here may be the key itself, so it is not repeated.
         faults.add(
             "provider.api_key_env",
-            format!("that of {:?} is not the name of an environment variable: put the key into one, and its name here", from.name),
+            format!(
+                "that of {:?} is not the name of an environment variable: put the key into one, and its name here",
+                from.name
+            ),
         );
     }
     if from.models.is_empty() {
-        faults.add("provider.models", format!("{:?} allows none: name at least one model", from.name));
+        faults.add(
+            "provider.models",
+            format!("{:?} allows none: name at least one model", from.name),
+        );
     }
     Provider {
         name: from.name.clone(),
@@ -217,7 +275,10 @@ fn named<'a>(section: &str, name: &'a str, names: &mut BTreeSet<&'a str>, faults
     if name.trim().is_empty() {
         faults.add(&format!("{section}.name"), "is empty: each needs a name of its own");
     } else if !names.insert(name) {
-        faults.add(&format!("{section}.name"), format!("{name:?} is given twice: each needs a name of its own"));
+        faults.add(
+            &format!("{section}.name"),
+            format!("{name:?} is given twice: each needs a name of its own"),
+        );
     }
 }
 
@@ -240,7 +301,10 @@ fn url(key: &str, text: &str, faults: &mut Faults) -> Option<(String, Place)> {
         (!authority.contains('@') && uri.query().is_none()).then_some(Place { plain, loopback })
     });
     let Some(place) = place else {
-        faults.add(key, format!("{text:?} is not an address: write it like \"http://127.0.0.1:8080/v1\", without user, password and query"));
+        faults.add(
+            key,
+            format!("{text:?} is not an address: write it like \"http://127.0.0.1:8080/v1\", without user, password and query"),
+        );
         return None;
     };
     Some((text.trim_end_matches('/').to_owned(), place))
@@ -252,7 +316,10 @@ fn collections(typed: &Typed, faults: &mut Faults) -> BTreeMap<String, Collectio
     for (name, from) in &typed.collections {
         let section = format!("collections.{name}");
         if !is_collection_name(name) {
-            faults.add(&section, format!("the name {NAME_RULE}; `strongroom collections` shows the names"));
+            faults.add(
+                &section,
+                format!("the name {NAME_RULE}; `strongroom collections` shows the names"),
+            );
         }
         for wanted in &from.escalation.providers {
             if !known.contains(&wanted.as_str()) {
@@ -260,13 +327,23 @@ fn collections(typed: &Typed, faults: &mut Faults) -> BTreeMap<String, Collectio
                     Some(near) => format!("did you mean {near:?}?"),
                     None => format!("add a [[provider]] with name = {wanted:?}"),
                 };
-                faults.add(&format!("{section}.escalation.providers"), format!("there is no provider {wanted:?}: {hint}"));
+                faults.add(
+                    &format!("{section}.escalation.providers"),
+                    format!("there is no provider {wanted:?}: {hint}"),
+                );
             }
         }
         if from.escalation.policy != Policy::Never && from.escalation.providers.is_empty() {
-            faults.add(&format!("{section}.escalation"), "allows escalation but names no providers: add providers = [\"NAME\"]");
+            faults.add(
+                &format!("{section}.escalation"),
+                "allows escalation but names no providers: add providers = [\"NAME\"]",
+            );
         }
-        let rules = Collection { mix: from.mix, policy: from.escalation.policy, providers: from.escalation.providers.clone() };
+        let rules = Collection {
+            mix: from.mix,
+            policy: from.escalation.policy,
+            providers: from.escalation.providers.clone(),
+        };
         collections.insert(name.clone(), rules);
     }
     collections
@@ -275,15 +352,31 @@ fn collections(typed: &Typed, faults: &mut Faults) -> BTreeMap<String, Collectio
 /// Nothing is indexed twice, and the data folder not at all.
 fn apart(config: &Config, faults: &mut Faults) {
     let named = config.watch.iter().map(|watch| ("watch.path", watch.path.as_path()));
-    let folders: Vec<(&str, &Path)> = config.watch_folders.iter().map(|path| ("watch_folders", path.as_path())).chain(named).collect();
+    let folders: Vec<(&str, &Path)> = config
+        .watch_folders
+        .iter()
+        .map(|path| ("watch_folders", path.as_path()))
+        .chain(named)
+        .collect();
     for (key, path) in &folders {
         if config.data.starts_with(path) {
             faults.add(
                 key,
-                format!("{} holds the data folder {}, which would index itself: keep them apart with --data", path.display(), config.data.display()),
+                format!(
+                    "{} holds the data folder {}, which would index itself: keep them apart with --data",
+                    path.display(),
+                    config.data.display()
+                ),
             );
         } else if path.starts_with(&config.data) {
-            faults.add(key, format!("{} lies inside the data folder {}: keep them apart", path.display(), config.data.display()));
+            faults.add(
+                key,
+                format!(
+                    "{} lies inside the data folder {}: keep them apart",
+                    path.display(),
+                    config.data.display()
+                ),
+            );
         }
     }
     for (at, (key, path)) in folders.iter().enumerate() {
@@ -297,6 +390,8 @@ const NAME_RULE: &str = "is not a collection's name: 1 to 63 of a-z, 0-9 and -, 
 
 fn is_collection_name(name: &str) -> bool {
     let mut bytes = name.bytes();
-    let first = bytes.next().is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let first = bytes
+        .next()
+        .is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     first && name.len() <= 63 && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
