@@ -1,2 +1,3 @@
 //! Tests.
+mod config;
 mod openapi;

@@ -1,1 +1,0 @@
-//! Built once, run, cancelled: everything the process holds.

@@ -1,0 +1,224 @@
+//! Built once, run, cancelled: everything the process holds.
+//!
+//! [`App::open`] puts the rooms together, [`serve`] runs them behind their doors until a signal comes. Commands that find no
+//! running server open an app of their own that watches and reads nothing, and ask its router without a socket between.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use strongroom_ingest::embed::set::Embedders;
+use strongroom_ingest::extract::ExtractOptions;
+use strongroom_ingest::index::{IndexError, Store, StoreOptions};
+use strongroom_ingest::pipeline::{Pipeline, PipelineError, PipelineOptions, WatchedRoot};
+
+use crate::ask::Ask;
+use crate::config::{Config, format_size};
+use crate::http::{AllowedHosts, Door, Limits, Metrics, Readiness, Via};
+use crate::models::Models;
+use crate::retrieve::Retriever;
+
+pub mod control;
+mod hygiene;
+pub mod model;
+mod serve;
+
+pub use hygiene::set_up_process;
+pub use serve::{Event, Tell, serve};
+
+/// Why the process cannot do its work. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// Another process has the data folder.
+    #[error(
+        "the data folder {} is in use by process {pid}: stop it, or use another folder with --data. \
+         Commands such as `strongroom search` talk to that process by themselves", data.display()
+    )]
+    InUse {
+        /// The data folder.
+        data: PathBuf,
+        /// The process.
+        pid: u32,
+    },
+    /// The store did not open.
+    #[error("the data folder {} cannot be opened: {source}", data.display())]
+    Store {
+        /// The data folder.
+        data: PathBuf,
+        /// Why.
+        source: IndexError,
+    },
+    /// The pipeline did not start.
+    #[error("indexing cannot be started: {0}")]
+    Pipeline(#[from] PipelineError),
+    /// The address is taken, or not ours.
+    #[error("cannot listen on {address}: {source}. Say another with --bind 127.0.0.1:PORT")]
+    Bind {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Anything of the operating system.
+    #[error("cannot {what}: {source}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+}
+
+/// What the app is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To watch, read and serve.
+    Serve,
+    /// For one command: nothing is watched, and no document is taken up.
+    Command,
+}
+
+/// Everything the process holds.
+pub struct App {
+    /// As it was started with.
+    pub config: Config,
+    /// The models on this machine; none where no folder is known to keep them in.
+    pub models: Option<Models>,
+    /// The data folder.
+    pub store: Arc<Store>,
+    /// Takes documents in.
+    pub pipeline: Pipeline,
+    /// The loaded models.
+    pub embedders: Embedders,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// How far we have come up.
+    pub ready: Arc<Readiness>,
+    ask: Ask,
+}
+
+impl App {
+    /// Opens the data folder and starts the pipeline. No model is loaded yet: see [`model::load`].
+    ///
+    /// # Errors
+    /// When the folder is in use or cannot be opened.
+    pub fn open(config: Config, models: Option<Models>, purpose: Purpose) -> Result<Arc<Self>, AppError> {
+        let options = StoreOptions {
+            data: config.data.clone(),
+            open_collections: config.indexing.open_collections,
+        };
+        let store = Store::open(options).map_err(|error| match error {
+            IndexError::InUse(pid) => AppError::InUse {
+                data: config.data.clone(),
+                pid,
+            },
+            source => AppError::Store {
+                data: config.data.clone(),
+                source,
+            },
+        })?;
+        let embedders = Embedders::default();
+        let pipeline = Pipeline::start(pipeline_options(&config, purpose)?, Arc::clone(&store), embedders.clone())?;
+        if config.indexing.pause && purpose == Purpose::Serve {
+            pipeline.pause();
+        }
+        let ready = Arc::new(Readiness::new());
+        ready.stores_open();
+        let ask = Ask::new(Arc::clone(&store), Retriever::new(embedders.clone()), config.mixable());
+        let metrics = Arc::new(Metrics::new());
+        Ok(Arc::new(Self {
+            config,
+            models,
+            store,
+            pipeline,
+            embedders,
+            metrics,
+            ready,
+            ask,
+        }))
+    }
+
+    /// The routes as they are offered on one way in.
+    pub fn router(self: &Arc<Self>, via: Via, names: AllowedHosts) -> Router {
+        let door = Arc::new(Door {
+            pipeline: self.pipeline.clone(),
+            ask: self.ask.clone(),
+            metrics: Arc::clone(&self.metrics),
+            ready: Arc::clone(&self.ready),
+            limits: Limits {
+                upload_bytes: self.config.indexing.max_file_size,
+                ..Limits::default()
+            },
+            names,
+        });
+        let routes = crate::http::router(door, via);
+        match via {
+            Via::Tcp => routes,
+            Via::ControlSocket => routes.merge(control::router(Arc::clone(self))),
+        }
+    }
+
+    /// Commits what is being committed and ends the threads.
+    pub fn stop(&self) {
+        self.pipeline.stop();
+        // The library does not like to be unloaded while a thread computes.
+        if let Some(embedder) = self.embedders.active() {
+            embedder.stop();
+        }
+    }
+}
+
+fn pipeline_options(config: &Config, purpose: Purpose) -> Result<PipelineOptions, AppError> {
+    let indexing = &config.indexing;
+    let serving = purpose == Purpose::Serve;
+    let clients = config.watch_folders.iter().cloned().map(WatchedRoot::Clients);
+    let named = config.watch.iter().map(|watch| WatchedRoot::Named {
+        name: watch.name.clone(),
+        path: watch.path.clone(),
+    });
+    Ok(PipelineOptions {
+        watched: if serving { clients.chain(named).collect() } else { Vec::new() },
+        extract: extract_options(config)?,
+        // No workers: what is asked for is done, but nothing is taken up.
+        workers: if serving { indexing.threads } else { 0 },
+        sweep_every: indexing.sweep_every,
+        settle: indexing.settle,
+        ignore: indexing.ignore.clone(),
+        reserve_bytes: indexing.reserve,
+        max_pending: indexing.max_pending,
+        purge_every: indexing.purge_every,
+    })
+}
+
+/// The name of the hidden subcommand that makes this program the extraction worker.
+pub const WORKER: &str = "extract-worker";
+
+fn extract_options(config: &Config) -> Result<ExtractOptions, AppError> {
+    let program = std::env::current_exe().map_err(|source| AppError::Io {
+        what: "find this program's own file",
+        source,
+    })?;
+    Ok(ExtractOptions {
+        program,
+        arguments: vec![WORKER.into()],
+        memory_bytes: 2 << 30,
+        cpu_seconds: 300,
+        wall_seconds: 600,
+        output_bytes: 256 << 20,
+        max_file_bytes: config.indexing.max_file_size,
+        spare_workers: 1,
+    })
+}
+
+/// Tells in the log what may go wrong later: little free space.
+pub(crate) fn warn_of_little_space(config: &Config) {
+    if let Ok(free) = control::free_space(&config.data)
+        && free < config.indexing.reserve
+    {
+        tracing::warn!(
+            free = format_size(free),
+            reserve = format_size(config.indexing.reserve),
+            "too little free space: nothing is indexed until there is more, or `indexing.reserve` is less"
+        );
+    }
+}

@@ -1,0 +1,182 @@
+//! The configuration as the program uses it: paths absolute, times and sizes as numbers, everything checked.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use super::typed::{
+    TypedDevice as Device, TypedGeneratorKind as GeneratorKind, TypedLogFormat as LogFormat, TypedPolicy as Policy,
+    TypedPrecision as Precision, TypedProviderKind as ProviderKind,
+};
+
+/// The whole of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Folder that holds all state; absolute.
+    pub data: PathBuf,
+    /// Where to listen; loopback.
+    pub bind: SocketAddr,
+    /// Further `Host` values, lower case.
+    pub allowed_hosts: Vec<String>,
+    /// Further `Origin` values.
+    pub allowed_origins: Vec<String>,
+    /// Folders of clients; absolute.
+    pub watch_folders: Vec<PathBuf>,
+    /// Single folders with their collection's name.
+    pub watch: Vec<Watch>,
+    /// How documents are taken in.
+    pub indexing: Indexing,
+    /// The embedding model.
+    pub embedding: Embedding,
+    /// What is logged.
+    pub log: Log,
+    /// Local models, in the order in which they are tried.
+    pub generators: Vec<Generator>,
+    /// Cloud models.
+    pub providers: Vec<Provider>,
+    /// Rules by collection name.
+    pub collections: BTreeMap<String, Collection>,
+}
+
+/// A folder that is one collection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// Its collection's name.
+    pub name: String,
+    /// The folder; absolute.
+    pub path: PathBuf,
+}
+
+/// How documents are taken in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Indexing {
+    /// Processors used; at least 1.
+    pub threads: usize,
+    /// Whether to start paused.
+    pub pause: bool,
+    /// Time between full sweeps.
+    pub sweep_every: Duration,
+    /// How long a file must have stood still.
+    pub settle: Duration,
+    /// Further ignore lines.
+    pub ignore: Vec<String>,
+    /// Free bytes below which nothing is indexed.
+    pub reserve: u64,
+    /// Documents that may wait.
+    pub max_pending: u64,
+    /// Largest file, in bytes.
+    pub max_file_size: u64,
+    /// Time between purges.
+    pub purge_every: Duration,
+    /// Collections open at the same time.
+    pub open_collections: usize,
+}
+
+/// The embedding model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Embedding {
+    /// Which.
+    pub model: Model,
+    /// How the built-in one computes.
+    pub precision: Precision,
+    /// What computes.
+    pub device: Device,
+    /// Whether fetching is forbidden.
+    pub offline: bool,
+}
+
+/// Which embedding model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Model {
+    /// One that has a name.
+    Named(String),
+    /// One that lies in a folder; absolute.
+    Folder(PathBuf),
+}
+
+/// The model that a text of the configuration or of a flag means: a path if it begins like one, else a name.
+pub fn model_named(text: &str) -> Model {
+    if super::places::looks_like_path(text) {
+        Model::Folder(text.into())
+    } else {
+        Model::Named(text.to_owned())
+    }
+}
+
+/// What is logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// A filter as `tracing_subscriber::EnvFilter` reads it.
+    pub level: String,
+    /// For people or programs.
+    pub format: LogFormat,
+}
+
+/// A local language model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generator {
+    /// Its name in answers.
+    pub name: String,
+    /// Its API.
+    pub kind: GeneratorKind,
+    /// Its base URL, without a slash at the end.
+    pub url: String,
+    /// Its model.
+    pub model: String,
+}
+
+/// A cloud language model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provider {
+    /// Its name in rules and the ledger.
+    pub name: String,
+    /// Its API.
+    pub kind: ProviderKind,
+    /// Its base URL, without a slash at the end.
+    pub url: String,
+    /// The environment variable with its key.
+    pub api_key_env: String,
+    /// The models allowed.
+    pub models: Vec<String>,
+}
+
+/// Rules for one collection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collection {
+    /// Whether its text may stand beside that of others.
+    pub mix: bool,
+    /// When questions may go to a cloud.
+    pub policy: Policy,
+    /// To whom.
+    pub providers: Vec<String>,
+}
+
+impl Config {
+    /// Names of the collections whose text may stand in one answer with another's.
+    pub fn mixable(&self) -> Vec<String> {
+        self.collections
+            .iter()
+            .filter(|(_, rules)| rules.mix)
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
+    /// What is configured but does nothing in this version, one line each.
+    pub(super) fn not_used_yet(&self) -> Vec<String> {
+        let mut told = Vec::new();
+        let mut tell = |what: String| told.push(format!("{what} is configured but this version does not use it yet"));
+        for generator in &self.generators {
+            tell(format!("[[generator]] {:?}", generator.name));
+        }
+        for provider in &self.providers {
+            tell(format!("[[provider]] {:?}", provider.name));
+        }
+        for (name, rules) in &self.collections {
+            if rules.policy != Policy::Never {
+                tell(format!("[collections.{name}.escalation]"));
+            }
+        }
+        told
+    }
+}

@@ -1,0 +1,397 @@
+//! Typed to valid: every value by itself, then all of them together. Each message names the setting and the remedy.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use axum::http::Uri;
+
+use super::keys::nearest;
+use super::typed::{Typed, TypedProvider};
+use super::valid::{Collection, Config, Embedding, Generator, Indexing, Log, Policy, Provider, Watch, model_named};
+use super::{ConfigError, Environment, parse_duration, parse_size, places};
+
+/// Deleted text has to be gone from every file within a day.
+const LONGEST_PURGE: Duration = Duration::from_secs(24 * 3600);
+
+/// Checks everything and turns it into what the program uses; all faults are told at once.
+pub(super) fn validate(typed: &Typed, environment: &Environment) -> Result<Config, ConfigError> {
+    let mut faults = Faults(Vec::new());
+    let data = match typed.data.clone().or_else(|| places::default_data(environment)) {
+        Some(path) => places::absolute(&path, &environment.folder, environment),
+        None => {
+            faults.add("data", "no home folder is known: say `--data DIR`");
+            environment.folder.clone()
+        }
+    };
+    let config = Config {
+        bind: bind(&typed.bind, &mut faults),
+        allowed_hosts: typed.allowed_hosts.iter().map(|host| host.trim().to_lowercase()).collect(),
+        allowed_origins: origins(&typed.allowed_origins, &mut faults),
+        watch_folders: typed.watch_folders.clone(),
+        watch: watch(typed, &mut faults),
+        indexing: indexing(typed, &mut faults),
+        embedding: embedding(typed, &mut faults),
+        log: log(typed, &mut faults),
+        generators: generators(typed, &mut faults),
+        providers: providers(typed, &mut faults),
+        collections: collections(typed, &mut faults),
+        data,
+    };
+    apart(&config, &mut faults);
+    if faults.0.is_empty() {
+        Ok(config)
+    } else {
+        Err(ConfigError(faults.0))
+    }
+}
+
+struct Faults(Vec<String>);
+
+impl Faults {
+    fn add(&mut self, key: &str, message: impl AsRef<str>) {
+        self.0.push(format!("`{key}`: {}", message.as_ref()));
+    }
+
+    fn take<T>(&mut self, key: &str, result: Result<T, String>, otherwise: T) -> T {
+        result.unwrap_or_else(|message| {
+            self.add(key, message);
+            otherwise
+        })
+    }
+}
+
+fn bind(text: &str, faults: &mut Faults) -> SocketAddr {
+    let fallback = SocketAddr::from(([127, 0, 0, 1], 7710));
+    let numeric = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    let Ok(address) = numeric.as_deref().unwrap_or(text).parse::<SocketAddr>() else {
+        faults.add(
+            "bind",
+            format!("{text:?} is not an address and a port: write it like \"127.0.0.1:7710\""),
+        );
+        return fallback;
+    };
+    if !address.ip().is_loopback() {
+        faults.add(
+            "bind",
+            format!(
+                "{address} can be reached from outside, and there are no keys yet that would keep others out: listen on \
+                 127.0.0.1:{port} and reach it over an SSH tunnel (ssh -L {port}:127.0.0.1:{port} HOST)",
+                port = address.port()
+            ),
+        );
+    }
+    address
+}
+
+fn origins(typed: &[String], faults: &mut Faults) -> Vec<String> {
+    let mut origins = Vec::new();
+    for text in typed {
+        let origin = text.trim().trim_end_matches('/').to_lowercase();
+        match origin.parse::<Uri>() {
+            Ok(uri) if uri.scheme().is_some() && uri.host().is_some() && matches!(uri.path(), "" | "/") => origins.push(origin),
+            _ => faults.add(
+                "allowed_origins",
+                format!("{text:?} is not an origin: write it like \"http://localhost:3000\""),
+            ),
+        }
+    }
+    origins
+}
+
+fn watch(typed: &Typed, faults: &mut Faults) -> Vec<Watch> {
+    let mut names = BTreeSet::new();
+    for watch in &typed.watch {
+        if !is_collection_name(&watch.name) {
+            faults.add("watch.name", format!("{:?} {NAME_RULE}", watch.name));
+        }
+        if !names.insert(&watch.name) {
+            faults.add(
+                "watch.name",
+                format!("{:?} is given twice: two folders are never one collection", watch.name),
+            );
+        }
+    }
+    typed
+        .watch
+        .iter()
+        .map(|watch| Watch {
+            name: watch.name.clone(),
+            path: watch.path.clone(),
+        })
+        .collect()
+}
+
+fn indexing(typed: &Typed, faults: &mut Faults) -> Indexing {
+    let from = &typed.indexing;
+    let mut time = |key: &str, text: &str, least: Duration, most: Duration| {
+        let time = faults.take(key, parse_duration(text), least);
+        if time < least || time > most {
+            faults.add(
+                key,
+                format!("{text:?} is out of range: from {} to {}", short(least), short(most)),
+            );
+        }
+        time
+    };
+    let day = LONGEST_PURGE;
+    let sweep_every = time("indexing.sweep_every", &from.sweep_every, Duration::from_secs(1), day);
+    let settle = time("indexing.settle", &from.settle, Duration::ZERO, Duration::from_secs(600));
+    let purge_every = time("indexing.purge_every", &from.purge_every, Duration::from_secs(1), day);
+    let at_least_one = [
+        ("indexing.threads", from.threads == Some(0)),
+        ("indexing.max_pending", from.max_pending == 0),
+        ("indexing.open_collections", from.open_collections == 0),
+    ];
+    for (key, zero) in at_least_one {
+        if zero {
+            faults.add(key, "must be at least 1");
+        }
+    }
+    Indexing {
+        threads: from
+            .threads
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+        pause: from.pause,
+        sweep_every,
+        settle,
+        ignore: from.ignore.clone(),
+        reserve: faults.take("indexing.reserve", parse_size(&from.reserve), 0),
+        max_pending: from.max_pending,
+        max_file_size: faults.take("indexing.max_file_size", parse_size(&from.max_file_size), 0),
+        purge_every,
+        open_collections: from.open_collections,
+    }
+}
+
+fn short(time: Duration) -> String {
+    super::format_duration(time)
+}
+
+fn embedding(typed: &Typed, faults: &mut Faults) -> Embedding {
+    let from = &typed.embedding;
+    let model = from.model.trim();
+    if model.is_empty() {
+        faults.add("embedding.model", "is empty: leave it out for the built-in model");
+    }
+    Embedding {
+        model: model_named(model),
+        precision: from.precision,
+        device: from.device,
+        offline: from.offline,
+    }
+}
+
+fn log(typed: &Typed, faults: &mut Faults) -> Log {
+    let level = typed.log.level.trim().to_owned();
+    if tracing_subscriber::EnvFilter::try_new(&level).is_err() || level.is_empty() {
+        faults.add(
+            "log.level",
+            format!("{level:?} is not error, warn, info, debug, trace or a filter like \"info,strongroom_ingest=debug\""),
+        );
+    }
+    Log {
+        level,
+        format: typed.log.format,
+    }
+}
+
+fn generators(typed: &Typed, faults: &mut Faults) -> Vec<Generator> {
+    let mut names = BTreeSet::new();
+    let mut generators = Vec::new();
+    for from in &typed.generator {
+        named("generator", &from.name, &mut names, faults);
+        if from.model.trim().is_empty() {
+            faults.add("generator.model", format!("that of {:?} is empty", from.name));
+        }
+        let url = url("generator.url", &from.url, faults)
+            .map(|(url, _)| url)
+            .unwrap_or_default();
+        generators.push(Generator {
+            name: from.name.clone(),
+            kind: from.kind,
+            url,
+            model: from.model.clone(),
+        });
+    }
+    generators
+}
+
+fn providers(typed: &Typed, faults: &mut Faults) -> Vec<Provider> {
+    let mut names = BTreeSet::new();
+    let mut providers = Vec::new();
+    for from in &typed.provider {
+        named("provider", &from.name, &mut names, faults);
+        providers.push(provider(from, faults));
+    }
+    providers
+}
+
+fn provider(from: &TypedProvider, faults: &mut Faults) -> Provider {
+    let checked = url("provider.url", &from.url, faults);
+    if let Some((_, place)) = &checked
+        && place.plain
+        && !place.loopback
+    {
+        faults.add(
+            "provider.url",
+            format!(
+                "{:?} would send in the clear: write https:// (plain http goes to loopback only, for tests)",
+                from.url
+            ),
+        );
+    }
+    let letters = from
+        .api_key_env
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if from.api_key_env.is_empty() || !letters || from.api_key_env.as_bytes()[0].is_ascii_digit() {
+        // What stands here may be the key itself, so it is not repeated.
+        faults.add(
+            "provider.api_key_env",
+            format!(
+                "that of {:?} is not the name of an environment variable: put the key into one, and its name here",
+                from.name
+            ),
+        );
+    }
+    if from.models.is_empty() {
+        faults.add(
+            "provider.models",
+            format!("{:?} allows none: name at least one model", from.name),
+        );
+    }
+    Provider {
+        name: from.name.clone(),
+        kind: from.kind,
+        url: checked.map(|(url, _)| url).unwrap_or_default(),
+        api_key_env: from.api_key_env.clone(),
+        models: from.models.clone(),
+    }
+}
+
+fn named<'a>(section: &str, name: &'a str, names: &mut BTreeSet<&'a str>, faults: &mut Faults) {
+    if name.trim().is_empty() {
+        faults.add(&format!("{section}.name"), "is empty: each needs a name of its own");
+    } else if !names.insert(name) {
+        faults.add(
+            &format!("{section}.name"),
+            format!("{name:?} is given twice: each needs a name of its own"),
+        );
+    }
+}
+
+struct Place {
+    plain: bool,
+    loopback: bool,
+}
+
+fn url(key: &str, text: &str, faults: &mut Faults) -> Option<(String, Place)> {
+    let parsed = text.parse::<Uri>().ok();
+    let place = parsed.as_ref().and_then(|uri| {
+        let plain = match uri.scheme_str()? {
+            "http" => true,
+            "https" => false,
+            _ => return None,
+        };
+        let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
+        let authority = uri.authority()?.as_str();
+        let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+        (!authority.contains('@') && uri.query().is_none()).then_some(Place { plain, loopback })
+    });
+    let Some(place) = place else {
+        faults.add(
+            key,
+            format!("{text:?} is not an address: write it like \"http://127.0.0.1:8080/v1\", without user, password and query"),
+        );
+        return None;
+    };
+    Some((text.trim_end_matches('/').to_owned(), place))
+}
+
+fn collections(typed: &Typed, faults: &mut Faults) -> BTreeMap<String, Collection> {
+    let known: Vec<&str> = typed.provider.iter().map(|provider| provider.name.as_str()).collect();
+    let mut collections = BTreeMap::new();
+    for (name, from) in &typed.collections {
+        let section = format!("collections.{name}");
+        if !is_collection_name(name) {
+            faults.add(
+                &section,
+                format!("the name {NAME_RULE}; `strongroom collections` shows the names"),
+            );
+        }
+        for wanted in &from.escalation.providers {
+            if !known.contains(&wanted.as_str()) {
+                let hint = match nearest(wanted, known.iter().copied()) {
+                    Some(near) => format!("did you mean {near:?}?"),
+                    None => format!("add a [[provider]] with name = {wanted:?}"),
+                };
+                faults.add(
+                    &format!("{section}.escalation.providers"),
+                    format!("there is no provider {wanted:?}: {hint}"),
+                );
+            }
+        }
+        if from.escalation.policy != Policy::Never && from.escalation.providers.is_empty() {
+            faults.add(
+                &format!("{section}.escalation"),
+                "allows escalation but names no providers: add providers = [\"NAME\"]",
+            );
+        }
+        let rules = Collection {
+            mix: from.mix,
+            policy: from.escalation.policy,
+            providers: from.escalation.providers.clone(),
+        };
+        collections.insert(name.clone(), rules);
+    }
+    collections
+}
+
+/// Nothing is indexed twice, and the data folder not at all.
+fn apart(config: &Config, faults: &mut Faults) {
+    let named = config.watch.iter().map(|watch| ("watch.path", watch.path.as_path()));
+    let folders: Vec<(&str, &Path)> = config
+        .watch_folders
+        .iter()
+        .map(|path| ("watch_folders", path.as_path()))
+        .chain(named)
+        .collect();
+    for (key, path) in &folders {
+        if config.data.starts_with(path) {
+            faults.add(
+                key,
+                format!(
+                    "{} holds the data folder {}, which would index itself: keep them apart with --data",
+                    path.display(),
+                    config.data.display()
+                ),
+            );
+        } else if path.starts_with(&config.data) {
+            faults.add(
+                key,
+                format!(
+                    "{} lies inside the data folder {}: keep them apart",
+                    path.display(),
+                    config.data.display()
+                ),
+            );
+        }
+    }
+    for (at, (key, path)) in folders.iter().enumerate() {
+        if folders[..at].iter().any(|(_, other)| other == path) {
+            faults.add(key, format!("{} is given twice: watch it once", path.display()));
+        }
+    }
+}
+
+const NAME_RULE: &str = "is not a collection's name: 1 to 63 of a-z, 0-9 and -, beginning with a letter or digit";
+
+fn is_collection_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    let first = bytes
+        .next()
+        .is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    first && name.len() <= 63 && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
