@@ -205,3 +205,74 @@ fn is_departure(kind: &EventKind) -> bool {
             ))
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use notify::Event;
+    use notify::event::{CreateKind, Flag};
+
+    use super::super::scan::identity;
+    use super::*;
+
+    fn sorter(root: &Path) -> Sorter {
+        let real = root.canonicalize().unwrap();
+        let root_known = Root {
+            identity: identity(&real),
+            real,
+            polled: false,
+        };
+        Sorter {
+            rules: Rules::new(&[]).unwrap(),
+            roots: RwLock::new(BTreeMap::from([(root.to_owned(), root_known)])),
+            starved: RwLock::default(),
+            tx: crossbeam_channel::bounded(0).0,
+        }
+    }
+
+    fn created(path: PathBuf) -> DebouncedEvent {
+        let event = Event::new(EventKind::Create(CreateKind::File)).add_path(path);
+        DebouncedEvent::new(event, Instant::now())
+    }
+
+    #[test]
+    fn too_many_paths_or_lost_events_are_an_overflow() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        let sorter = sorter(root);
+        let many: Vec<_> = (0..=MOST_PATHS)
+            .map(|n| created(root.join(n.to_string())))
+            .collect();
+        let overflow = vec![Hint::Overflow {
+            root: root.to_owned(),
+        }];
+        assert_eq!(sorter.sort(&many), overflow);
+        let told = sorter.sort(&many[..MOST_PATHS]);
+        assert!(matches!(&told[..], [Hint::Changed { paths, .. }] if paths.len() == MOST_PATHS));
+
+        let lost = Event::new(EventKind::Other).set_flag(Flag::Rescan);
+        assert_eq!(
+            sorter.sort(&[DebouncedEvent::new(lost, Instant::now())]),
+            overflow
+        );
+    }
+
+    #[test]
+    fn a_lack_of_watches_is_remembered_and_told() {
+        let root = tempfile::tempdir().unwrap();
+        let sorter = sorter(root.path());
+        let real = root.path().canonicalize().unwrap();
+        let inside = |kind| notify::Error::new(kind).add_path(real.join("sub"));
+        let elsewhere = notify::Error::generic("x").add_path("elsewhere".into());
+        assert_eq!(sorter.sort_errors(&[elsewhere]), []);
+        let hints = sorter.sort_errors(&[inside(ErrorKind::MaxFilesWatch)]);
+        assert_eq!(
+            hints,
+            [Hint::Overflow {
+                root: root.path().to_owned()
+            }]
+        );
+        assert!(sorter.starved.read().contains(&real));
+    }
+}

@@ -2,13 +2,11 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::open::open_root;
@@ -381,24 +379,4 @@ fn sub_folders_are_clients_and_files_beside_them_are_nobodys() {
     assert_eq!(listing.stray_files, ["README.md"]);
     assert_eq!(listing.links, ["everything"]);
     assert_eq!(listing.unsupported_names.len(), 1);
-}
-
-proptest! {
-    /// A scan gives back exactly the files that were made, and each path opens its own file.
-    #[test]
-    fn every_plain_path_is_found_and_opens(
-        names in prop::collection::btree_set("[a-cé]{1,3}(/[x-z ]{1,2}){0,2}/[0-9\n]{1,2}\\.t", 0..12)
-    ) {
-        let root = tempfile::tempdir().unwrap();
-        for name in &names {
-            put(root.path(), name, name.as_bytes());
-        }
-        let scan = scan(root.path(), &rules(&[])).unwrap();
-        prop_assert_eq!(paths(&scan), names.iter().map(String::as_str).collect::<Vec<_>>());
-        for file in &scan.files {
-            let mut text = String::new();
-            read_file(&file.absolute, root.path()).unwrap().read_to_string(&mut text).unwrap();
-            prop_assert_eq!(&text, &file.path);
-        }
-    }
 }

@@ -1,6 +1,9 @@
 //! Opening files below a watched folder: whatever the path and the links say, never anything outside it.
 
+use std::io::Read;
 use std::path::PathBuf;
+
+use proptest::prelude::*;
 
 use super::super::open::{open_by_kernel, open_by_steps};
 use super::*;
@@ -68,6 +71,9 @@ fn both_ways_of_opening_agree() {
 }
 
 proptest! {
+    // Each case makes real files: fewer of them than of pure ones.
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     /// Whatever path comes in, what is opened lies inside, and no path is in the message.
     #[test]
     fn no_path_climbs(parts in prop::collection::vec("\\.\\.|\\.|a|b|x|/|canary", 0..6)) {
@@ -81,6 +87,24 @@ proptest! {
                 prop_assert!(text == "root/x" || text == "root/a/b/x");
             }
             Err(error) => prop_assert!(!error.to_string().contains("canary")),
+        }
+    }
+
+    /// A scan gives back exactly the files that were made, and each path opens its own file.
+    #[test]
+    fn every_plain_path_is_found_and_opens(
+        names in prop::collection::btree_set("[a-cé]{1,3}(/[x-z ]{1,2}){0,2}/[0-9\n]{1,2}\\.t", 0..12)
+    ) {
+        let root = tempfile::tempdir().unwrap();
+        for name in &names {
+            put(root.path(), name, name.as_bytes());
+        }
+        let scan = scan(root.path(), &rules(&[])).unwrap();
+        prop_assert_eq!(paths(&scan), names.iter().map(String::as_str).collect::<Vec<_>>());
+        for file in &scan.files {
+            let mut text = String::new();
+            read_file(&file.absolute, root.path()).unwrap().read_to_string(&mut text).unwrap();
+            prop_assert_eq!(&text, &file.path);
         }
     }
 }
