@@ -23,7 +23,7 @@ use strongroom_ingest::model::{ChunkId, VersionId};
 use super::{Explain, Mode};
 
 /// Weight of meaning where the best passage holds no word of the question, and how much less it is where it holds all.
-const MEANING: (f32, f32) = (0.8, 0.4);
+const MEANING: (f32, f32) = (0.7, 0.3);
 /// Weight of the document where none stands out, and where one clearly does.
 const DOCUMENT: (f32, f32) = (0.25, 2.0);
 /// By which share of its score the best document must be above its rival: below the first none stands out, from the second
@@ -172,13 +172,15 @@ fn hybrid(gathered: &[Gathered], depth: usize) -> Vec<Ranked> {
 /// The first `depth` of both lists of one collection, each once.
 fn candidates_of(source: usize, side: &Gathered, depth: usize, documents: &Documents) -> Vec<Candidate> {
     let ceiling = passage_ceiling(&side.lexical);
+    // Inside one document, what a word counts in the document tells its passages nothing.
+    let alone = documents.count == 1;
     let mut candidates: HashMap<ChunkId, Candidate> = HashMap::new();
     let begin = |chunk: ChunkId, version: VersionId| {
         let score = side.lexical.documents.get(&version).copied().unwrap_or_default();
         Candidate {
             source,
             chunk: Some(chunk),
-            wording: MISSING_WORD * score.body / ceiling,
+            wording: if alone { 0.0 } else { MISSING_WORD * score.body / ceiling },
             document: documents.value(source, score),
             matched: 0.5 * score.matched,
             explain: Explain {
@@ -201,7 +203,7 @@ fn candidates_of(source: usize, side: &Gathered, depth: usize, documents: &Docum
             candidates.entry(hit.chunk).or_insert_with(|| begin(hit.chunk, hit.version));
         }
         let Some(candidate) = candidates.get_mut(&hit.chunk) else { continue };
-        candidate.wording = finite(hit.missing_document) / ceiling;
+        candidate.wording = finite(if alone { hit.score } else { hit.missing_document }) / ceiling;
         candidate.matched += 0.5 * hit.matched;
         candidate.explain.lexical_rank = Some(at + 1);
         candidate.explain.lexical_score = Some(hit.score);

@@ -52,7 +52,7 @@ fn wording_gives_way_to_meaning_where_no_word_matches() {
     weak.lexical.documents.insert(VersionId(2), DocumentScore { body: 1.0, head: 0.0, matched: 0.1 });
     let parts = rank(Mode::Hybrid, &[weak], 200).remove(0);
     assert_eq!(parts.chunk, ChunkId(10));
-    assert!((parts.explain.parts[0].1 - 0.76).abs() < 1e-6, "{:?}", parts.explain.parts);
+    assert!((parts.explain.parts[0].1 - 0.67).abs() < 1e-6, "{:?}", parts.explain.parts);
 }
 
 #[test]
@@ -152,4 +152,14 @@ proptest! {
         raised.dense[1].score += raise * (best - raised.dense[1].score);
         prop_assert!(place(&raised) <= before);
     }
+}
+
+#[test]
+fn inside_one_document_its_own_score_counts_nothing() {
+    let passages = vec![passage(10, 1, 4.0, 0.5, 9.0), passage(11, 1, 3.0, 0.5, 11.0)];
+    let mut side = gathered(vec![near(10, 1, 0.5), near(11, 1, 0.5)], passages, &[(1, 10.0)]);
+    side.lexical.documents_in_scope = 1;
+    let ranked = rank(Mode::Hybrid, &[side], 200);
+    assert_eq!(order(&ranked), [10, 11]);
+    assert_eq!(ranked[0].explain.parts[2], ("document", 0.0));
 }
