@@ -1,16 +1,17 @@
 //! Typed to valid: every value by itself, then all of them together. Each message names the setting and the remedy.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use axum::http::Uri;
 
-use super::keys::nearest;
-use super::typed::{Typed, TypedProvider};
-use super::valid::{Collection, Config, Embedding, Generator, Indexing, Log, Policy, Provider, Watch, model_named};
+use super::typed::Typed;
+use super::valid::{Config, Embedding, Indexing, Log, Watch, model_named};
 use super::{ConfigError, Environment, parse_duration, parse_size, places};
+
+mod models;
 
 /// Deleted text has to be gone from every file within a day.
 const LONGEST_PURGE: Duration = Duration::from_secs(24 * 3600);
@@ -34,9 +35,9 @@ pub(super) fn validate(typed: &Typed, environment: &Environment) -> Result<Confi
         indexing: indexing(typed, &mut faults),
         embedding: embedding(typed, &mut faults),
         log: log(typed, &mut faults),
-        generators: generators(typed, &mut faults),
-        providers: providers(typed, &mut faults),
-        collections: collections(typed, &mut faults),
+        generators: models::generators(typed, &mut faults),
+        providers: models::providers(typed, &mut faults),
+        collections: models::collections(typed, &mut faults),
         data,
     };
     apart(&config, &mut faults);
@@ -195,158 +196,6 @@ fn log(typed: &Typed, faults: &mut Faults) -> Log {
         level,
         format: typed.log.format,
     }
-}
-
-fn generators(typed: &Typed, faults: &mut Faults) -> Vec<Generator> {
-    let mut names = BTreeSet::new();
-    let mut generators = Vec::new();
-    for from in &typed.generator {
-        named("generator", &from.name, &mut names, faults);
-        if from.model.trim().is_empty() {
-            faults.add("generator.model", format!("that of {:?} is empty", from.name));
-        }
-        let url = url("generator.url", &from.url, faults)
-            .map(|(url, _)| url)
-            .unwrap_or_default();
-        generators.push(Generator {
-            name: from.name.clone(),
-            kind: from.kind,
-            url,
-            model: from.model.clone(),
-        });
-    }
-    generators
-}
-
-fn providers(typed: &Typed, faults: &mut Faults) -> Vec<Provider> {
-    let mut names = BTreeSet::new();
-    let mut providers = Vec::new();
-    for from in &typed.provider {
-        named("provider", &from.name, &mut names, faults);
-        providers.push(provider(from, faults));
-    }
-    providers
-}
-
-fn provider(from: &TypedProvider, faults: &mut Faults) -> Provider {
-    let checked = url("provider.url", &from.url, faults);
-    if let Some((_, place)) = &checked
-        && place.plain
-        && !place.loopback
-    {
-        faults.add(
-            "provider.url",
-            format!(
-                "{:?} would send in the clear: write https:// (plain http goes to loopback only, for tests)",
-                from.url
-            ),
-        );
-    }
-    let letters = from
-        .api_key_env
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if from.api_key_env.is_empty() || !letters || from.api_key_env.as_bytes()[0].is_ascii_digit() {
-        // What stands here may be the key itself, so it is not repeated.
-        faults.add(
-            "provider.api_key_env",
-            format!(
-                "that of {:?} is not the name of an environment variable: put the key into one, and its name here",
-                from.name
-            ),
-        );
-    }
-    if from.models.is_empty() {
-        faults.add(
-            "provider.models",
-            format!("{:?} allows none: name at least one model", from.name),
-        );
-    }
-    Provider {
-        name: from.name.clone(),
-        kind: from.kind,
-        url: checked.map(|(url, _)| url).unwrap_or_default(),
-        api_key_env: from.api_key_env.clone(),
-        models: from.models.clone(),
-    }
-}
-
-fn named<'a>(section: &str, name: &'a str, names: &mut BTreeSet<&'a str>, faults: &mut Faults) {
-    if name.trim().is_empty() {
-        faults.add(&format!("{section}.name"), "is empty: each needs a name of its own");
-    } else if !names.insert(name) {
-        faults.add(
-            &format!("{section}.name"),
-            format!("{name:?} is given twice: each needs a name of its own"),
-        );
-    }
-}
-
-struct Place {
-    plain: bool,
-    loopback: bool,
-}
-
-fn url(key: &str, text: &str, faults: &mut Faults) -> Option<(String, Place)> {
-    let parsed = text.parse::<Uri>().ok();
-    let place = parsed.as_ref().and_then(|uri| {
-        let plain = match uri.scheme_str()? {
-            "http" => true,
-            "https" => false,
-            _ => return None,
-        };
-        let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
-        let authority = uri.authority()?.as_str();
-        let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-        (!authority.contains('@') && uri.query().is_none()).then_some(Place { plain, loopback })
-    });
-    let Some(place) = place else {
-        faults.add(
-            key,
-            format!("{text:?} is not an address: write it like \"http://127.0.0.1:8080/v1\", without user, password and query"),
-        );
-        return None;
-    };
-    Some((text.trim_end_matches('/').to_owned(), place))
-}
-
-fn collections(typed: &Typed, faults: &mut Faults) -> BTreeMap<String, Collection> {
-    let known: Vec<&str> = typed.provider.iter().map(|provider| provider.name.as_str()).collect();
-    let mut collections = BTreeMap::new();
-    for (name, from) in &typed.collections {
-        let section = format!("collections.{name}");
-        if !is_collection_name(name) {
-            faults.add(
-                &section,
-                format!("the name {NAME_RULE}; `strongroom collections` shows the names"),
-            );
-        }
-        for wanted in &from.escalation.providers {
-            if !known.contains(&wanted.as_str()) {
-                let hint = match nearest(wanted, known.iter().copied()) {
-                    Some(near) => format!("did you mean {near:?}?"),
-                    None => format!("add a [[provider]] with name = {wanted:?}"),
-                };
-                faults.add(
-                    &format!("{section}.escalation.providers"),
-                    format!("there is no provider {wanted:?}: {hint}"),
-                );
-            }
-        }
-        if from.escalation.policy != Policy::Never && from.escalation.providers.is_empty() {
-            faults.add(
-                &format!("{section}.escalation"),
-                "allows escalation but names no providers: add providers = [\"NAME\"]",
-            );
-        }
-        let rules = Collection {
-            mix: from.mix,
-            policy: from.escalation.policy,
-            providers: from.escalation.providers.clone(),
-        };
-        collections.insert(name.clone(), rules);
-    }
-    collections
 }
 
 /// Nothing is indexed twice, and the data folder not at all.
