@@ -12,9 +12,12 @@ use sha2::{Digest, Sha256};
 use super::bert::{Form, HIDDEN, Kernel, MOST_TOKENS, Table, Weights, session_model};
 use super::check;
 use super::embedder::Custom;
-use super::runtime::{self, Chosen, SessionOptions, failed};
+use super::runtime::{self, Chosen, Memory, SessionOptions, failed};
 use super::tokens::Tokens;
-use super::{BUILTIN, Backend, Device, EmbedError, Embedded, Lane, Precision, Purpose};
+use super::{
+    BUILTIN, Backend, Device, EmbedError, EmbedOptions, Embedded, Lane, ModelSpec, Precision,
+    Purpose,
+};
 use crate::model::Fingerprint;
 
 /// How many texts one run carries where padding is cheaper than single runs.
@@ -100,6 +103,40 @@ fn open(options: &Builtin<'_>) -> Result<Opened, EmbedError> {
     Ok((shared, Chosen::Cpu, kernel, backend))
 }
 
+/// The same model the usual way, to measure against: an fp32 graph on padded batches with a mask, over `threads` threads, with
+/// the library's own defaults for all else. How many texts make a batch is up to the caller.
+pub fn peer(options: &EmbedOptions) -> Result<Box<dyn Backend>, EmbedError> {
+    let ModelSpec::Builtin {
+        weights,
+        tokenizer,
+        precision,
+    } = &options.model
+    else {
+        return Err(EmbedError::Unknown(
+            "there is a peer of the built-in model only".into(),
+        ));
+    };
+    let environment = runtime::environment(&options.runtime)?;
+    let builtin = Builtin {
+        environment,
+        weights,
+        tokenizer,
+        precision: *precision,
+        device: Device::Cpu,
+    };
+    let session = SessionOptions {
+        device: Chosen::Cpu,
+        threads: options.threads,
+        memory: Memory::Default,
+    };
+    Ok(Box::new(Bert::with_form(
+        shared(&builtin)?,
+        session,
+        Kernel::Fp32,
+        Form::Batch,
+    )?))
+}
+
 /// Integers where they come out right, floats where they don't.
 fn on_cpu(
     shared: &Arc<Shared>,
@@ -158,17 +195,21 @@ impl Bert {
         } else {
             Form::Batch
         };
-        Self::with_form(shared, device, kernel, form)
+        let options = SessionOptions {
+            device,
+            threads: 1,
+            memory: Memory::Lean,
+        };
+        Self::with_form(shared, options, kernel, form)
     }
 
     pub(super) fn with_form(
         shared: Arc<Shared>,
-        device: Chosen,
+        options: SessionOptions,
         kernel: Kernel,
         form: Form,
     ) -> Result<Self, EmbedError> {
-        let builder =
-            runtime::session_builder(&shared.environment, SessionOptions { device, threads: 1 })?;
+        let builder = runtime::session_builder(&shared.environment, options)?;
         let model = session_model(&shared.weights, kernel, form)?;
         let session = model.into_session(&builder).map_err(failed)?;
         Ok(Self {

@@ -326,7 +326,10 @@ impl Worker {
                         result,
                     });
                 }
-                Err(RecvTimeoutError::Timeout) => self.backend = None,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.backend = None;
+                    runtime::give_memory_back();
+                }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }

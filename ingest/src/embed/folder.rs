@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::builtin::sha256;
 use super::embedder::Custom;
-use super::runtime::{self, Chosen, SessionOptions, failed};
+use super::runtime::{self, Chosen, Memory, SessionOptions, failed};
 use super::tokens::Tokens;
 use super::{Backend, Device, EmbedError, Embedded, Lane, Purpose};
 use crate::model::Fingerprint;
@@ -144,6 +144,7 @@ impl Source {
         let options = SessionOptions {
             device: self.chosen,
             threads: 1,
+            memory: Memory::Lean,
         };
         let damaged = |reason: String| EmbedError::Model {
             path: self.graph.clone(),

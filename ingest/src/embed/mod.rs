@@ -22,7 +22,8 @@ mod tests;
 mod tokens;
 
 pub use backend::{Backend, Embedded, Lane, Purpose};
-pub use embedder::{Custom, Embedder};
+pub use builtin::peer;
+pub use embedder::{Custom, Embedder, Make};
 pub use fakes::HashBackend;
 pub use named::{NamedFiles, named_files, named_models};
 pub use runtime::disable_telemetry;

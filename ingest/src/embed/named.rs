@@ -11,7 +11,7 @@ use ort::environment::Environment;
 
 use super::builtin::sha256;
 use super::embedder::Custom;
-use super::runtime::{self, Chosen};
+use super::runtime::{self, Chosen, Memory};
 use super::{Backend, Device, EmbedError, Embedded, Purpose};
 use crate::model::Fingerprint;
 
@@ -208,7 +208,7 @@ impl Source {
         model.output_key = self.info.output_key.clone();
         let options = InitOptionsUserDefined::new()
             .with_environment(self.environment.clone())
-            .with_execution_providers(runtime::providers(self.chosen))
+            .with_execution_providers(runtime::providers(self.chosen, Memory::Lean))
             .with_intra_threads(self.threads)
             .with_max_length(MOST_TOKENS);
         let model = TextEmbedding::try_new_from_user_defined(model, options).map_err(failed)?;

@@ -116,6 +116,16 @@ pub(super) fn choose(device: Device) -> Result<Chosen, EmbedError> {
 pub(super) struct SessionOptions {
     pub device: Chosen,
     pub threads: usize,
+    pub memory: Memory,
+}
+
+/// What a session does with memory between two runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// Gives it back. An arena, measured, is no faster for texts of differing lengths, and keeps the longest one's memory.
+    Lean,
+    /// Whatever the library does by itself; for measuring against.
+    Default,
 }
 
 /// A builder for sessions that spin on nothing, keep no arena, and stay within `options.threads`.
@@ -131,24 +141,42 @@ pub(super) fn session_builder(
         .map_err(failed)?
         .with_inter_threads(1)
         .map_err(failed)?
-        .with_intra_op_spinning(false)
+        .with_intra_op_spinning(options.memory == Memory::Default)
         .map_err(failed)?
-        .with_memory_pattern(false)
+        // A pattern is kept for every length ever seen.
+        .with_memory_pattern(options.memory == Memory::Default)
         .map_err(failed)?
-        .with_execution_providers(providers(options.device))
+        .with_execution_providers(providers(options.device, options.memory))
         .map_err(|error| EmbedError::Device {
             device: options.device.name(),
             reason: error.message().to_owned(),
         })
 }
 
-/// What a session on `device` may run on, best first. The CPU's arena is left out: texts differ in length, so it would keep
-/// the largest of everything for ever.
-pub(super) fn providers(device: Chosen) -> Vec<ep::ExecutionProviderDispatch> {
-    let cpu = ep::CPU::default().with_arena_allocator(false).build();
+/// What a session on `device` may run on, best first.
+pub(super) fn providers(device: Chosen, memory: Memory) -> Vec<ep::ExecutionProviderDispatch> {
+    let cpu = ep::CPU::default()
+        .with_arena_allocator(memory != Memory::Lean)
+        .build();
     match device {
         Chosen::Cpu => vec![cpu],
         Chosen::Cuda => vec![ep::CUDA::default().build().error_on_failure(), cpu],
         Chosen::CoreMl => vec![ep::CoreML::default().build().error_on_failure(), cpu],
     }
 }
+
+/// Hands the C library's free memory back to the system: it would keep all that a dropped session had allocated piece by piece.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[allow(unsafe_code)]
+pub(super) fn give_memory_back() {
+    // SAFETY of the declaration: this is glibc's own signature, `int malloc_trim(size_t)`; the function takes no pointer, and
+    // its manual page lists it as safe to call from any thread.
+    unsafe extern "C" {
+        safe fn malloc_trim(pad: usize) -> std::ffi::c_int;
+    }
+    malloc_trim(0);
+}
+
+/// Other C libraries hand it back by themselves, or can't be asked to.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub(super) fn give_memory_back() {}

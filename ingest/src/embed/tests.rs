@@ -9,7 +9,7 @@ use super::bert::Kernel;
 use super::builtin::{Bert, Builtin};
 use super::check::{dot, references};
 use super::embedder::normalise;
-use super::runtime::Chosen;
+use super::runtime::{Chosen, Memory, SessionOptions};
 use super::*;
 use crate::model::Fingerprint;
 
@@ -171,7 +171,12 @@ fn every_form_and_kernel_of_the_graph_agrees() {
         (bert::Form::Single, Kernel::Int8 { top: 63 }, 0.97),
     ];
     for (form, kernel, enough) in cases {
-        let mut bert = Bert::with_form(Arc::clone(&shared), Chosen::Cpu, kernel, form).unwrap();
+        let options = SessionOptions {
+            device: Chosen::Cpu,
+            threads: 1,
+            memory: Memory::Lean,
+        };
+        let mut bert = Bert::with_form(Arc::clone(&shared), options, kernel, form).unwrap();
         let mut vectors = bert.embed(&texts, Purpose::Document).unwrap().vectors;
         vectors.iter_mut().for_each(|vector| normalise(vector));
         for (vector, reference) in vectors.iter().zip(&references) {
