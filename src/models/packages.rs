@@ -180,12 +180,12 @@ fn last_error(said: &Path) -> String {
         // Whatever it says beyond this is not a sentence.
         let _ = file.take(64 * 1024).read_to_string(&mut text);
     }
-    let errors = text
+    let mut errors = text
         .lines()
         .filter(|line| line.contains("ERROR") || line.contains("error"));
     let last = errors
-        .last()
-        .or(text.lines().last())
+        .next_back()
+        .or(text.lines().next_back())
         .unwrap_or("it failed and said nothing");
     last.trim()
         .trim_start_matches("ERROR: ")
