@@ -59,7 +59,7 @@ impl Extractor {
         }
         let worker = self.take_worker()?;
         let mut timed = Timed::new(&worker.socket, Duration::from_secs(self.options.wall_seconds));
-        let mut sent = wire::write_request(&mut timed, &self.request(source.name, source.media_type));
+        let mut sent = wire::write_request(&mut timed, &self.request(source.name, source.media_type, source.len));
         while filled > 0 {
             if input.bytes > limit {
                 return Ok(input.into_extracted(Err(too_large_file(limit))));
@@ -80,13 +80,14 @@ impl Extractor {
         Ok(input.into_extracted(outcome))
     }
 
-    fn request(&self, name: &str, media_type: Option<&str>) -> Request {
+    fn request(&self, name: &str, media_type: Option<&str>, file_bytes: u64) -> Request {
         let extension = Path::new(name).extension().and_then(|extension| extension.to_str()).unwrap_or("");
         let media_type = media_type.and_then(|declared| declared.split(';').next()).map(|declared| declared.trim());
         Request {
             memory_bytes: self.options.memory_bytes,
             cpu_seconds: self.options.cpu_seconds,
             output_bytes: self.options.output_bytes,
+            file_bytes,
             extension: extension.to_ascii_lowercase(),
             media_type: media_type.map(str::to_ascii_lowercase).filter(|declared| !declared.is_empty()),
         }
@@ -144,7 +145,7 @@ impl Extractor {
                 }
                 End::OutOfTime => Err(out_of_time()),
                 End::OutOfMemory if file_bytes.saturating_mul(MEMORY_RATIO) > limits.memory_bytes => {
-                    Err(Unreadable::new(Reason::TooLarge, "reading it takes more memory than allowed"))
+                    Err(too_much_memory())
                 }
                 End::OutOfMemory => {
                     Err(Unreadable::new(Reason::Bomb, "it unfolds to more than the memory a reader may use"))
@@ -162,6 +163,11 @@ pub(super) fn too_long_text(file_bytes: u64, limit: u64) -> Unreadable {
     } else {
         Unreadable::new(Reason::TooLarge, format!("its text is longer than {limit} bytes"))
     }
+}
+
+/// Why a file is refused that is itself large for a worker's memory.
+pub(super) fn too_much_memory() -> Unreadable {
+    Unreadable::new(Reason::TooLarge, "reading it takes more memory than allowed")
 }
 
 fn too_large_file(limit: u64) -> Unreadable {

@@ -20,6 +20,8 @@ pub(super) struct Request {
     pub memory_bytes: u64,
     pub cpu_seconds: u64,
     pub output_bytes: u64,
+    /// How many bytes will come, most likely.
+    pub file_bytes: u64,
     /// Lower-case extension of the file's name; may be empty.
     pub extension: String,
     /// Declared media type in lower case, without parameters.

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::detect::{Format, Hints, detect};
-use super::parent::too_long_text;
+use super::parent::{too_long_text, too_much_memory};
 use super::wire::{self, Answer, EXIT_UNUSABLE, Request};
 use super::{Unreadable, html, markdown, pdf, text};
 use crate::model::Reason;
@@ -61,7 +61,15 @@ fn limit_self(request: &Request) -> rustix::io::Result<()> {
 
 fn serve(mut socket: UnixStream, request: &Request) -> io::Result<()> {
     let mut bytes = Vec::new();
-    socket.read_to_end(&mut bytes)?;
+    // Growing step by step would take twice the room in the end.
+    let expected = usize::try_from(request.file_bytes).unwrap_or(usize::MAX).saturating_add(1);
+    let room = bytes.try_reserve_exact(expected).map_err(|_| io::ErrorKind::OutOfMemory.into());
+    match room.and_then(|()| socket.read_to_end(&mut bytes)) {
+        Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
+            return wire::write_answer(&mut socket, &Err(too_much_memory()));
+        }
+        other => other?,
+    };
     let file_bytes = bytes.len() as u64;
     let mut send = |answer: Answer| {
         let answer = match answer {
