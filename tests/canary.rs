@@ -86,7 +86,7 @@ fn provoke(server: &Server) -> String {
         server.search("acme", mode, &format!("{QUERY} \"{QUERY}\" {TEXT} AND ( [ {QUERY}~2 field:{QUERY}^3 \\"));
     }
     let question = format!("What is the notice period of the {TEXT} clause, {QUERY}?");
-    assert_eq!(server.request("POST", "/api/v1/answers", Some(&json!({ "question": question }))).status, 200);
+    assert_eq!(server.request("POST", "/api/v1/answers", Some(&json!({ "question": question, "collections": ["acme"] }))).status, 200);
     assert_eq!(server.request("POST", "/api/v1/collections/acme/retry", None).status, 200);
     assert_eq!(server.request("POST", "/api/v1/collections/acme/rebuild", None).status, 200);
     let target = format!("{documents}/{FOLDER}/{FILE}.txt?purge=true");

@@ -56,10 +56,10 @@ fn serve_says_where_to_go_and_one_thing_to_type() {
         std::thread::sleep(std::time::Duration::from_millis(50));
     };
     assert!(greeting.contains(&format!("http://{}/docs", server.address)), "{greeting}");
-    let next = greeting.lines().find(|line| line.contains(" ask ")).unwrap().trim();
+    let next = greeting.lines().find(|line| line.contains(" search ")).unwrap_or_else(|| panic!("{greeting}")).trim();
     // What it says to type is typed.
-    let arguments = next.split_once(" ask ").unwrap().1;
-    let shell = format!("{} ask {arguments}", binary());
+    let arguments = next.split_once(" search ").unwrap().1;
+    let shell = format!("{} search {arguments}", binary());
     let output = Command::new("sh").args(["-c", &shell]).stdin(Stdio::null()).output().unwrap();
     assert!(good(&output).contains("governed by the laws of Finland"));
 }

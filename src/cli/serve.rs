@@ -1,7 +1,9 @@
 //! `strongroom serve`: runs the server in the foreground and shows what it does.
 
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use indicatif::MultiProgress;
 use strongroom_ingest::index::records::CollectionRecord;
@@ -29,12 +31,15 @@ pub(super) fn serve(here: Surroundings) -> Result<(), CliError> {
         }
     }
     let hint = Hint::new(&loaded);
+    let settle = loaded.config.indexing.settle;
     let app = App::open(loaded.config, model::models(&environment), Purpose::Serve).map_err(CliError::failed)?;
     let screen = Mutex::new(Screen {
         show: Show::new(bars),
         hint,
         address: None,
         greeted: false,
+        settle,
+        empty_since: None,
     });
     let tell: Tell = {
         let app = Arc::downgrade(&app);
@@ -51,6 +56,9 @@ pub(super) fn serve(here: Surroundings) -> Result<(), CliError> {
     };
     run(&app, &tell).map_err(CliError::failed)
 }
+
+/// How much longer than files have to stand still an empty house is looked at, before it is called empty.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What is searchable.
 struct Holdings {
@@ -80,6 +88,10 @@ struct Screen {
     address: Option<SocketAddr>,
     /// Whether they were told where to go.
     greeted: bool,
+    /// How long files must stand still before they are read.
+    settle: Duration,
+    /// Since when there has been nothing to do and nothing to find.
+    empty_since: Option<Instant>,
 }
 
 impl Screen {
@@ -111,8 +123,13 @@ impl Screen {
         if self.greeted || !progress.swept || progress.pending > 0 {
             return;
         }
+        let holdings = holdings();
+        // Files that were copied just now are waited for, and nobody shall read that there are none.
+        if holdings.documents == 0 && self.empty_since.get_or_insert_with(Instant::now).elapsed() < self.settle * 2 + PATIENCE {
+            return;
+        }
         self.greeted = true;
-        self.show.say(&greeting(address, &holdings(), &self.hint));
+        self.show.say(&greeting(address, &holdings, &self.hint));
     }
 }
 
@@ -138,6 +155,8 @@ fn greeting(address: SocketAddr, holdings: &Holdings, hint: &Hint) -> String {
 struct Hint {
     program: &'static str,
     data: Option<String>,
+    /// Whether people read it at once. What goes to a log names no client.
+    terminal: bool,
 }
 
 impl Hint {
@@ -153,6 +172,7 @@ impl Hint {
         Self {
             program: if by_cargo { "cargo run -q --" } else { "strongroom" },
             data,
+            terminal: std::io::stderr().is_terminal(),
         }
     }
 
@@ -162,6 +182,9 @@ impl Hint {
             Some(folder) => format!(" --data {folder}"),
             None => String::new(),
         };
+        if !self.terminal {
+            return format!("{} search \"governing law\"{data}", self.program);
+        }
         format!(
             "{} ask \"Which law governs this agreement?\" -c {collection}{data}",
             self.program
@@ -179,6 +202,7 @@ mod tests {
         let hint = Hint {
             program: "strongroom",
             data: Some("/my data".into()),
+            terminal: true,
         };
         let holdings = Holdings {
             collections: 3,
@@ -194,5 +218,7 @@ mod tests {
             assert!(text.contains(expected), "{expected}: {text}");
         }
         assert!(greeting(address, &Holdings::of(&[]), &hint).contains("curl -T"));
+        let logged = greeting(address, &holdings, &Hint { terminal: false, ..hint });
+        assert!(logged.contains("strongroom search ") && !logged.contains("acme"), "{logged}");
     }
 }
