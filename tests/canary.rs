@@ -42,7 +42,8 @@ fn provoke(server: &Server) -> String {
         said += &server.send("PUT", &target, &[("Content-Type", &format!("text/{TEXT}"))], bytes.as_bytes()).text();
     }
     // Refusals of every kind, each holding a secret where a mistake could repeat it.
-    let secret = |template: &str| template.replace("FILE", FILE).replace("QUERY", QUERY).replace("TEXT", TEXT).replace("FIELD", FIELD);
+    let secret =
+        |template: &str| template.replace("FILE", FILE).replace("QUERY", QUERY).replace("TEXT", TEXT).replace("FIELD", FIELD);
     for (method, route, body) in [
         ("POST", "/api/v1/search", "{\"query\": \"QUERY\", \"mode\": \"TEXT\"}"),
         ("POST", "/api/v1/search", "{\"query\": [\"QUERY\"]}"),
@@ -74,7 +75,12 @@ fn provoke(server: &Server) -> String {
         said += &reply.text();
     }
     let host = format!("{TEXT}.example");
-    for (header, value) in [("Host", host.as_str()), ("Origin", "http://quokkatext.example"), ("X-Request-Id", "quokka text"), ("Authorization", TEXT)] {
+    for (header, value) in [
+        ("Host", host.as_str()),
+        ("Origin", "http://quokkatext.example"),
+        ("X-Request-Id", "quokka text"),
+        ("Authorization", TEXT),
+    ] {
         said += &server.send("GET", "/api/v1/collections/none", &[(header, value)], b"").text();
     }
     // Names of unknown fields are repeated to whoever sent them, as the API promises, and go nowhere else.
@@ -86,7 +92,10 @@ fn provoke(server: &Server) -> String {
         server.search("acme", mode, &format!("{QUERY} \"{QUERY}\" {TEXT} AND ( [ {QUERY}~2 field:{QUERY}^3 \\"));
     }
     let question = format!("What is the notice period of the {TEXT} clause, {QUERY}?");
-    assert_eq!(server.request("POST", "/api/v1/answers", Some(&json!({ "question": question, "collections": ["acme"] }))).status, 200);
+    assert_eq!(
+        server.request("POST", "/api/v1/answers", Some(&json!({ "question": question, "collections": ["acme"] }))).status,
+        200
+    );
     assert_eq!(server.request("POST", "/api/v1/collections/acme/retry", None).status, 200);
     assert_eq!(server.request("POST", "/api/v1/collections/acme/rebuild", None).status, 200);
     let target = format!("{documents}/{FOLDER}/{FILE}.txt?purge=true");
@@ -116,7 +125,9 @@ fn invariant_9_no_secret_is_logged_counted_or_repeated() {
             ("RUST_BACKTRACE", "full".to_owned()),
         ];
         let server = Server::start(&data, Start { folders: vec![&clients], environment, ..Start::default() });
-        server.wait_for("watched", "its files", |record| record["documents"]["pending"] == 0 && record["documents"]["unreadable"] == 1);
+        server.wait_for("watched", "its files", |record| {
+            record["documents"]["pending"] == 0 && record["documents"]["unreadable"] == 1
+        });
         assert_clean("an error's body", &provoke(&server), &ALL);
 
         let file = clients.join("watched").join(FOLDER).join(format!("{FILE}.txt"));

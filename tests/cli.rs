@@ -44,7 +44,8 @@ fn serve_says_where_to_go_and_one_thing_to_type() {
     let folder = home.path().join("clients/acme");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("a.txt"), "This agreement is governed by the laws of Finland.").unwrap();
-    let server = Server::start(&home.path().join("data"), Start { folders: vec![folder.parent().unwrap()], ..Start::default() });
+    let server =
+        Server::start(&home.path().join("data"), Start { folders: vec![folder.parent().unwrap()], ..Start::default() });
     server.wait_indexed("acme", 1);
     let begun = Instant::now();
     let greeting = loop {
@@ -76,7 +77,8 @@ fn commands_do_the_same_with_and_without_a_running_server() {
     assert_eq!(server.put("acme", "empty.txt", "").status, 422);
     let check = |running: bool| {
         for mode in ["hybrid", "dense", "lexical"] {
-            let found = as_json(&command(&data, &["search", "notice period", "-c", "acme", "--mode", mode, "--json", "--explain"]));
+            let found =
+                as_json(&command(&data, &["search", "notice period", "-c", "acme", "--mode", mode, "--json", "--explain"]));
             assert_eq!(found["hits"][0]["document"]["path"], "lease.txt", "{mode}");
             assert!(found["hits"][0]["explain"].is_object());
             assert_eq!(found["unreadable"], 1);
@@ -101,7 +103,11 @@ fn commands_do_the_same_with_and_without_a_running_server() {
         assert_eq!(status["collections"][0]["documents"]["unreadable"], 1);
         assert_eq!(status["troubles"][0]["reason"], "empty");
         let text = good(&command(&data, &["status"]));
-        assert!(text.contains("acme · empty.txt: is empty") && text.contains(if running { "running, process" } else { "not running" }), "{text}");
+        assert!(
+            text.contains("acme · empty.txt: is empty")
+                && text.contains(if running { "running, process" } else { "not running" }),
+            "{text}"
+        );
         assert!(good(&command(&data, &["status", "acme"])).contains("acme"));
         let list = as_json(&command(&data, &["collections", "--json"]));
         let names: Vec<&Value> = list["collections"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
@@ -148,7 +154,14 @@ fn bad_log(output: &Output, code: i32) -> String {
 fn wrong_usage_is_told_with_the_remedy() {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("nothing");
-    for arguments in [&["search"][..], &["serch", "x"], &["search", "x", "--limit", "101"], &["search", "x", "--mode", "fuzzy"], &["rebuild"], &["serve", "--watch", "x"]] {
+    for arguments in [
+        &["search"][..],
+        &["serch", "x"],
+        &["search", "x", "--limit", "101"],
+        &["search", "x", "--mode", "fuzzy"],
+        &["rebuild"],
+        &["serve", "--watch", "x"],
+    ] {
         bad(&command(&data, arguments), 2);
     }
     assert!(bad(&command(&data, &["search", "x"]), 1).contains("there is no data folder"));
@@ -172,15 +185,20 @@ fn wrong_usage_is_told_with_the_remedy() {
 fn a_flag_wins_over_the_environment_and_that_over_the_file() {
     let home = tempfile::tempdir().unwrap();
     let here = home.path();
-    fs::write(here.join("strongroom.toml"), "data = \"from-file\"\nbind = \"127.0.0.1:1001\"\n\n[indexing]\nthreads = 1\n").unwrap();
-    let config = |variables: &[(&str, &str)], more: &[&str]| as_json(&with(here, variables, &[&["config", "--json"], more].concat()));
+    fs::write(here.join("strongroom.toml"), "data = \"from-file\"\nbind = \"127.0.0.1:1001\"\n\n[indexing]\nthreads = 1\n")
+        .unwrap();
+    let config =
+        |variables: &[(&str, &str)], more: &[&str]| as_json(&with(here, variables, &[&["config", "--json"], more].concat()));
     let file = config(&[], &[]);
     assert!(file["settings"]["data"].as_str().unwrap().ends_with("from-file"), "{file}");
     assert!(file["origins"]["bind"][0].as_str().unwrap().contains("strongroom.toml"), "{file}");
     let variables = [("STRONGROOM_DATA", "from-variable"), ("STRONGROOM_BIND", "127.0.0.1:1002")];
     let variable = config(&variables, &[]);
     assert!(variable["settings"]["data"].as_str().unwrap().ends_with("from-variable"), "{variable}");
-    assert_eq!((&variable["settings"]["bind"], &variable["settings"]["indexing"]["threads"]), (&json!("127.0.0.1:1002"), &json!(1)));
+    assert_eq!(
+        (&variable["settings"]["bind"], &variable["settings"]["indexing"]["threads"]),
+        (&json!("127.0.0.1:1002"), &json!(1))
+    );
     assert!(variable["origins"]["bind"][0].as_str().unwrap().contains("STRONGROOM_BIND"), "{variable}");
     let flag = config(&variables, &["--data", "from-flag"]);
     assert!(flag["settings"]["data"].as_str().unwrap().ends_with("from-flag"), "{flag}");
@@ -199,10 +217,8 @@ fn without_a_model_words_are_searched_and_with_it_the_vectors_are_made() {
     let data = home.path().join("data");
     let cache = home.path().join("no models");
     fs::create_dir(&cache).unwrap();
-    let missing = || vec![
-        ("STRONGROOM_CACHE", cache.to_str().unwrap().to_owned()),
-        ("STRONGROOM_EMBEDDING_OFFLINE", "true".to_owned()),
-    ];
+    let missing =
+        || vec![("STRONGROOM_CACHE", cache.to_str().unwrap().to_owned()), ("STRONGROOM_EMBEDDING_OFFLINE", "true".to_owned())];
     let server = Server::start(&data, Start { environment: missing(), ..Start::default() });
     let ready = server.get("/readyz").json();
     let why = ready["dense"].as_str().unwrap();

@@ -41,7 +41,8 @@ fn an_answer_quotes_its_documents_or_says_that_there_is_none() {
     assert_eq!(answer["generator"]["local"], true);
     check(&server, &answer);
 
-    let nothing = ask(&server, &json!({ "question": "Who won the chess tournament in Reykjavik in 1972?", "collections": ["acme"] }));
+    let nothing =
+        ask(&server, &json!({ "question": "Who won the chess tournament in Reykjavik in 1972?", "collections": ["acme"] }));
     let nothing = nothing.json();
     assert_eq!((&nothing["grounded"], &nothing["citations"]), (&json!(false), &json!([])), "{nothing}");
     assert!(!nothing["answer"].as_str().unwrap().is_empty());
@@ -57,7 +58,8 @@ fn an_answer_quotes_its_documents_or_says_that_there_is_none() {
     let mixed = ask(&server, &json!({ "question": question, "collections": ["acme", "brown"] }));
     assert_eq!(mixed.status, 200, "{}", mixed.text());
     let mixed = mixed.json();
-    let mut from: Vec<&str> = mixed["citations"].as_array().unwrap().iter().map(|one| one["collection"].as_str().unwrap()).collect();
+    let mut from: Vec<&str> =
+        mixed["citations"].as_array().unwrap().iter().map(|one| one["collection"].as_str().unwrap()).collect();
     from.sort_unstable();
     from.dedup();
     assert!(!from.is_empty() && from.iter().all(|name| ["acme", "brown"].contains(name)), "{from:?}");

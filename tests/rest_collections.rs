@@ -189,7 +189,8 @@ fn a_watched_folder_is_the_truth_of_its_collection() {
     let folder = home.path().join("clients/Acme Inc");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("a.txt"), "The deposit is four kumquats.").unwrap();
-    let server = Server::start(&home.path().join("data"), Start { folders: vec![folder.parent().unwrap()], ..Start::default() });
+    let server =
+        Server::start(&home.path().join("data"), Start { folders: vec![folder.parent().unwrap()], ..Start::default() });
     let record = server.wait_indexed("acme-inc", 1);
     assert_eq!(record["title"], "Acme Inc");
     assert_eq!(record["watched"].as_str().map(Into::into), Some(fs::canonicalize(&folder).unwrap()));
@@ -222,7 +223,9 @@ fn no_two_watched_folders_are_one_collection() {
         let record = records.iter().find(|record| record["title"] == *name).unwrap();
         let collection = record["name"].as_str().unwrap();
         assert!(collection.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'));
-        server.wait_for(collection, "its document", |record| record["documents"]["pending"] == 0 && record["documents"]["indexed"] != 0);
+        server.wait_for(collection, "its document", |record| {
+            record["documents"]["pending"] == 0 && record["documents"]["indexed"] != 0
+        });
         if *name != "Acme" {
             assert_eq!(server.found(collection, &format!("word{number}")), ["a.txt"], "{name}");
         }

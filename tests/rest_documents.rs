@@ -135,7 +135,10 @@ fn what_can_not_be_read_is_refused_with_its_reason_and_counted() {
     let search = server.search_with(&json!({ "query": "kumquats", "collections": ["acme"] }));
     assert_eq!((&search["unreadable"], search["hits"].as_array().unwrap().len()), (&json!(4), 1));
     let listed = |state: &str| server.get(&format!("{DOCUMENTS}?state={state}")).json()["documents"].as_array().unwrap().len();
-    assert_eq!([listed("unreadable"), listed("indexed"), listed("pending"), listed("failed"), listed("partial")], [4, 1, 0, 0, 0]);
+    assert_eq!(
+        [listed("unreadable"), listed("indexed"), listed("pending"), listed("failed"), listed("partial")],
+        [4, 1, 0, 0, 0]
+    );
     server.get(&format!("{DOCUMENTS}?state=lost")).problem(400, "bad_field");
 
     // A good document that becomes unreadable is neither old nor new.
@@ -198,7 +201,21 @@ fn paths_are_decoded_once_and_none_leads_elsewhere() {
         assert!(original.header("content-disposition").is_some_and(|value| value.starts_with("attachment; ")));
     }
     let long = "x".repeat(256);
-    for url in ["..%2f..%2fa.txt", "%2e%2e/a.txt", "../a.txt", "a//b.txt", "a/", "", "%2Fetc/x", "a%5Cb", "a%00b", "a%0Ab", "%FF.txt", "a!/b", &long] {
+    for url in [
+        "..%2f..%2fa.txt",
+        "%2e%2e/a.txt",
+        "../a.txt",
+        "a//b.txt",
+        "a/",
+        "",
+        "%2Fetc/x",
+        "a%5Cb",
+        "a%00b",
+        "a%0Ab",
+        "%FF.txt",
+        "a!/b",
+        &long,
+    ] {
         let reply = server.send("PUT", &format!("{DOCUMENTS}/{url}"), &[], b"x");
         reply.problem(400, "bad_path");
     }
@@ -236,7 +253,9 @@ fn an_original_is_an_attachment_that_no_browser_runs() {
     assert_eq!(reply.json()["title"], "Lease");
     let original = server.get(&format!("{DOCUMENTS}/page.html/original"));
     assert_eq!(original.body, page);
-    for (header, value) in [("content-security-policy", "sandbox"), ("x-content-type-options", "nosniff"), ("content-type", "text/html")] {
+    for (header, value) in
+        [("content-security-policy", "sandbox"), ("x-content-type-options", "nosniff"), ("content-type", "text/html")]
+    {
         assert_eq!(original.header(header), Some(value));
     }
     assert!(original.header("content-disposition").unwrap().starts_with("attachment; filename=\"page.html\""));

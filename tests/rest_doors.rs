@@ -12,19 +12,28 @@ fn open_mode_refuses_strangers_at_every_door() {
     let config = "allowed_hosts = [\"strongroom.lan:7710\"]\nallowed_origins = [\"https://notes.example\"]\n";
     let server = Server::start(&home.path().join("data"), Start { config, ..Start::default() });
     let port = server.address.port();
-    let own = [format!("localhost:{port}"), format!("127.0.0.1:{port}"), format!("[::1]:{port}"), "strongroom.lan:7710".to_owned()];
+    let own =
+        [format!("localhost:{port}"), format!("127.0.0.1:{port}"), format!("[::1]:{port}"), "strongroom.lan:7710".to_owned()];
     let doors = ["/api/v1/collections", "/healthz", "/readyz", "/metrics", "/docs/", "/openapi.json"];
     for door in doors {
         for host in &own {
             assert_eq!(server.send("GET", door, &[("Host", host)], b"").status, 200, "{door} {host}");
         }
-        for host in ["evil.example", &format!("evil.example:{port}"), "localhost", "localhost:1", &format!("localhost.evil.example:{port}"), ""] {
+        for host in [
+            "evil.example",
+            &format!("evil.example:{port}"),
+            "localhost",
+            "localhost:1",
+            &format!("localhost.evil.example:{port}"),
+            "",
+        ] {
             server.send("GET", door, &[("Host", host)], b"").problem(403, "open_mode");
         }
         for origin in ["http://evil.example", "null", "https://notes.example.evil", "file://", "http://localhost:1"] {
             server.send("GET", door, &[("Origin", origin)], b"").problem(403, "open_mode");
         }
-        for header in ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "Cf-Connecting-Ip", "Cf-Ray", "Tailscale-User-Login"] {
+        for header in ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "Cf-Connecting-Ip", "Cf-Ray", "Tailscale-User-Login"]
+        {
             server.send("GET", door, &[(header, "203.0.113.7")], b"").problem(403, "open_mode");
         }
     }
@@ -72,7 +81,9 @@ fn every_answer_has_an_id_and_a_callers_own_is_kept() {
     let missing = server.send("GET", "/api/v1/collections/nobody", &[("X-Request-Id", "abc")], b"");
     assert_eq!(missing.problem(404, "no_collection")["request_id"], "abc");
     let reply = server.get("/api/v1/collections");
-    for (header, value) in [("x-content-type-options", "nosniff"), ("cache-control", "no-store"), ("cross-origin-resource-policy", "same-origin")] {
+    for (header, value) in
+        [("x-content-type-options", "nosniff"), ("cache-control", "no-store"), ("cross-origin-resource-policy", "same-origin")]
+    {
         assert_eq!(reply.header(header), Some(value));
     }
 }
