@@ -1,1 +1,120 @@
 //! Bytes to text with pages and headings, in a worker process with limits.
+//!
+//! Files come from strangers, so nothing here parses them in the server's own process. [`Extractor`] is the parent's
+//! side: it feeds a child over a socket, reads the child's answer, and kills it at its limits. [`worker_main`] is the
+//! child's side: it limits itself, then hands the bytes to the one module that reads their format. A new format is a
+//! new module, a line in `worker::read` and a line in `detect`.
+
+mod detect;
+mod html;
+mod markdown;
+mod parent;
+mod pdf;
+mod process;
+mod text;
+mod wire;
+mod worker;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+
+use crate::model::{Extraction, Reason, Sha256};
+
+pub use parent::Extractor;
+pub use worker::worker_main;
+
+/// Names the engines and rules in this module. It changes when any document would give another text.
+pub const EXTRACTOR_VERSION: &str = "1:pdf_oxide-0.3.78,pdf-extract-0.12";
+
+/// How workers are started and what they may use.
+#[derive(Clone, Debug)]
+pub struct ExtractOptions {
+    /// The program to run, by its absolute path; it must call [`worker_main`] when given `arguments`.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// Address space of a worker, in bytes.
+    pub memory_bytes: u64,
+    /// Processor time of a worker, in seconds.
+    pub cpu_seconds: u64,
+    /// Time a worker may take, not counting the time that reading the source takes, in seconds.
+    pub wall_seconds: u64,
+    /// A document's text may be this long, in bytes.
+    pub output_bytes: u64,
+    /// A larger file is not read.
+    pub max_file_bytes: u64,
+    /// How many workers are started before they are needed.
+    pub spare_workers: usize,
+}
+
+impl ExtractOptions {
+    /// The limits that Strongroom was tried with.
+    pub fn new(program: PathBuf, arguments: Vec<OsString>) -> Self {
+        Self {
+            program,
+            arguments,
+            memory_bytes: 1 << 30,
+            cpu_seconds: 30,
+            wall_seconds: 60,
+            output_bytes: 200_000_000,
+            max_file_bytes: 256_000_000,
+            spare_workers: 2,
+        }
+    }
+}
+
+/// One file to read.
+pub struct Source<'a> {
+    /// The file's bytes, read to their end.
+    pub bytes: &'a mut dyn io::Read,
+    /// How many bytes are expected.
+    pub len: u64,
+    /// The file's name. Only its extension is looked at, and the contents have the last word.
+    pub name: &'a str,
+    /// The declared media type, if any; a hint like the name, and stronger.
+    pub media_type: Option<&'a str>,
+}
+
+/// What came of one file.
+#[derive(Debug)]
+pub struct Extracted {
+    /// The text, or why there is none.
+    pub outcome: Result<Extraction, Unreadable>,
+    /// Hash of the bytes that were read: all of them, unless the file is larger than allowed.
+    pub sha256: Sha256,
+    /// How many bytes were read.
+    pub bytes: u64,
+}
+
+/// Why a file gave no text. Nothing in it is from the document or its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The reason that is stored and counted.
+    pub reason: Reason,
+    /// A sentence for people.
+    pub detail: String,
+}
+
+impl Unreadable {
+    fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self {
+            reason,
+            detail: detail.into(),
+        }
+    }
+}
+
+/// What went wrong on our side; the file may be perfectly good.
+#[derive(Debug, thiserror::Error)]
+pub enum ExtractError {
+    /// No worker could be started.
+    #[error("cannot start an extraction worker")]
+    Spawn(#[source] io::Error),
+    /// The source could not be read.
+    #[error("cannot read the file")]
+    Source(#[source] io::Error),
+    /// The worker could not be spoken to, or could not limit itself.
+    #[error("the extraction worker does not work")]
+    Worker(#[source] io::Error),
+}
