@@ -24,7 +24,7 @@ pub(super) enum Format {
 const SIGNATURES: &[(&[u8], &str)] = &[
     (
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
-        "a file of Microsoft Office 97-2003, Outlook, or with a password",
+        "an Office 97-2003, Outlook or encrypted Office file",
     ),
     (b"\x89PNG\r\n\x1a\n", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),

@@ -27,6 +27,7 @@ pub(super) fn read(bytes: &[u8]) -> Answer {
     let dom = parse_document(RcDom::default(), ParseOpts::default()).one(source);
     let mut page = PageText {
         item_start: usize::MAX,
+        link_end: usize::MAX,
         ..PageText::default()
     };
     page.walk(&dom.document);
@@ -127,6 +128,8 @@ struct PageText {
     breaks: usize,
     /// Where the text of the last list item or cell begins.
     item_start: usize,
+    /// Where the last link's text ended.
+    link_end: usize,
     verbatim: usize,
 }
 
@@ -223,6 +226,8 @@ impl PageText {
                 }
                 self.item_start = self.text.len();
             }
+            // Menus are often links with nothing between them but styles.
+            "a" if self.link_end == self.text.len() => self.want(Gap::Space),
             "pre" | "textarea" => {
                 self.want(Gap::Paragraph);
                 self.verbatim += 1;
@@ -249,6 +254,7 @@ impl PageText {
                 self.end_item(several_lines);
             }
             "li" => self.end_item(false),
+            "a" => self.link_end = self.text.len(),
             "pre" | "textarea" => {
                 self.verbatim = self.verbatim.saturating_sub(1);
                 self.want(Gap::Paragraph);
@@ -376,11 +382,11 @@ mod tests {
         let page = "<html><head><title> My\n page </title><style>p{}</style></head><body><h1>Fees</h1>\
             <p>Pay   <b>ten</b>, or<br>more.</p><ul><li>one<li><p>two</p><ol><li>deep</ol></ul>\
             <table><tr><th>A<th>B<tr><td><p>1</p><td>2</table><script>alert('<div>')</script>\
-            <h2>Second <i>part</i></h2>x&amp;y<pre>a\n  b</pre></body>";
+            <h2>Second <i>part</i></h2>x&amp;y <a>z</a><a>w</a>s<pre>a\n  b</pre></body>";
         let extraction = read(page.as_bytes()).unwrap();
         assert_eq!(
             extraction.text,
-            "Fees\n\nPay ten, or\nmore.\n\n- one\n- two\n  1. deep\n\nA | B\n1 | 2\n\nSecond part\n\nx&y\n\na\n  b"
+            "Fees\n\nPay ten, or\nmore.\n\n- one\n- two\n  1. deep\n\nA | B\n1 | 2\n\nSecond part\n\nx&y z ws\n\na\n  b"
         );
         assert_eq!(extraction.title.as_deref(), Some("My page"));
         let headings: Vec<(u8, &str)> = extraction

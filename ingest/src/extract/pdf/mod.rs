@@ -39,6 +39,7 @@ struct Document {
 enum Failure {
     Password,
     Damaged,
+    TooManyPages,
 }
 
 /// Reads a PDF. What the first engine found goes to `early` before the second, which can crash, is asked.
@@ -47,6 +48,9 @@ pub(super) fn read(bytes: Vec<u8>, early: &mut dyn FnMut(Answer) -> bool) -> Ans
         Ok(document) => document,
         Err(Failure::Password) => {
             return Err(Unreadable::new(Reason::Password, "it needs a password"));
+        }
+        Err(Failure::TooManyPages) => {
+            return Err(Unreadable::new(Reason::TooLarge, "it has too many pages"));
         }
         Err(Failure::Damaged) => Document::default(),
     };
@@ -73,6 +77,11 @@ pub(super) fn read(bytes: Vec<u8>, early: &mut dyn FnMut(Answer) -> bool) -> Ans
             if let Some(text) = text.filter(|text| is_better(text, &page.0)) {
                 *page = (PageText::Text(text), second::ENGINE);
             }
+        }
+    }
+    for (page, _) in &mut pages {
+        if matches!(page, PageText::Text(text) if quality::is_hopeless(text)) {
+            *page = PageText::Failed;
         }
     }
     assemble(&pages, &first)
