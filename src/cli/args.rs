@@ -272,9 +272,7 @@ impl Cli {
 }
 
 fn text(path: &PathBuf) -> Result<Value, CliError> {
-    let valid = path
-        .to_str()
-        .ok_or_else(|| CliError::usage(format!("{} is not valid Unicode: rename it", path.display())))?;
+    let valid = path.to_str().ok_or_else(|| CliError::usage(format!("{} is not valid Unicode: rename it", path.display())))?;
     Ok(Value::String(valid.to_owned()))
 }
 
