@@ -39,12 +39,12 @@ pub fn run() -> Outcome {
     drop(embedder);
     server::measure(&data)?;
     let many = home.path().join("many");
-    fill::many(&open(&many)?, &model()?, 300, 20)?;
+    fill::many(&*open(&many)?, &model()?, 300, 20)?;
     server::measure_many(&many, 300)
 }
 
 fn open(data: &Path) -> Outcome<Arc<Store>> {
-    Ok(Store::open(StoreOptions { data: data.to_owned(), open_collections: 32 })?)
+    Store::open(StoreOptions { data: data.to_owned(), open_collections: 32 }).map_err(Into::into)
 }
 
 fn model() -> Outcome<Embedder> {

@@ -17,11 +17,14 @@ const UNKNOWN: &str = "[UNK]";
 /// A longer word is one unknown piece to the model.
 const LONGEST_WORD: usize = 100;
 
+/// One entry of the vocabulary.
+type Entry = Box<[u8]>;
+
 /// Counts word pieces.
 pub(super) struct Pieces {
     tokenizer: Tokenizer,
-    first: HashSet<Box<[u8]>>,
-    following: HashSet<Box<[u8]>>,
+    first: HashSet<Entry>,
+    following: HashSet<Entry>,
     longest: usize,
 }
 
@@ -33,15 +36,16 @@ impl Pieces {
             .max_input_chars_per_word(LONGEST_WORD)
             .build()
             .map_err(|_| ChunkError::Vocabulary)?;
-        let mut first = HashSet::new();
-        let mut following = HashSet::new();
+        let mut first: HashSet<Entry> = HashSet::new();
+        let mut following: HashSet<Entry> = HashSet::new();
         for entry in model.get_vocab().keys().filter(|entry| entry.is_ascii()) {
             match entry.strip_prefix("##") {
                 Some(rest) if !rest.is_empty() => following.insert(rest.as_bytes().into()),
                 _ => first.insert(entry.as_bytes().into()),
             };
         }
-        let longest = first.iter().chain(&following).map(|entry: &Box<[u8]>| entry.len()).max().unwrap_or(0);
+        let entries = first.iter().chain(&following);
+        let longest = entries.map(|entry| entry.len()).max().unwrap_or(0);
         let mut tokenizer = Tokenizer::new(model);
         tokenizer
             .with_normalizer(Some(BertNormalizer::new(true, true, None, true)))

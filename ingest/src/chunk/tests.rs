@@ -131,6 +131,12 @@ fn text_without_spaces_is_cut_all_the_same() {
 }
 
 #[test]
+fn a_character_as_long_as_the_text_takes_linear_time() {
+    // Quadratic time would be minutes.
+    check(chunker(), &document(&[&"\u{301}".repeat(1_000_000)]));
+}
+
+#[test]
 fn chinese_is_cut_after_full_stops() {
     for chunk in check(chunker(), &document(&[&"合同双方应当按照约定全面履行自己的义务。".repeat(200)])) {
         assert!(chunk.text.ends_with('。'));

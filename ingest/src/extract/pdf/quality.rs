@@ -8,10 +8,15 @@ const LEAST_WORDS: usize = 40;
 const MOST_GARBAGE_PERCENT: usize = 5;
 /// With more of them the rest is not text either. A page of symbols in a bullet list stays below.
 const HOPELESS_PERCENT: usize = 12;
+/// Fewer letters could be an abbreviation or a part number.
+const LEAST_CIPHER_LETTERS: usize = 60;
+const FEWEST_VOWELS_PERCENT: usize = 22;
+/// Words of more letters than this on average are several words.
+const LONG_WORD: usize = 14;
 
 /// Whether another engine should be asked.
 pub(super) fn is_poor(text: &str) -> bool {
-    is_garbage(text) || has_split_words(text)
+    is_garbage(text) || has_split_words(text) || is_cipher(text)
 }
 
 /// Whether too many characters are placeholders, for private use, or control characters.
@@ -21,7 +26,16 @@ pub(super) fn is_garbage(text: &str) -> bool {
 
 /// Whether the text is of no use to anybody: glyph numbers of a font whose characters are not known.
 pub(super) fn is_hopeless(text: &str) -> bool {
-    garbage_percent(text) > HOPELESS_PERCENT
+    garbage_percent(text) > HOPELESS_PERCENT || is_cipher(text)
+}
+
+/// Whether the letters are other letters' numbers, as fonts without a character table give them: all words run together
+/// (the space is shifted too) and vowels are rare. Either alone is found in real text, both together are not.
+fn is_cipher(text: &str) -> bool {
+    let letters = text.bytes().filter(u8::is_ascii_alphabetic).count();
+    let vowels = text.bytes().filter(|byte| b"aeiouAEIOU".contains(byte)).count();
+    let words = text.split_whitespace().filter(|word| word.bytes().any(|byte| byte.is_ascii_alphabetic())).count();
+    letters >= LEAST_CIPHER_LETTERS && vowels * 100 < letters * FEWEST_VOWELS_PERCENT && letters > words * LONG_WORD
 }
 
 fn garbage_percent(text: &str) -> usize {
