@@ -3,4 +3,6 @@
 
 mod config;
 mod openapi;
+mod spine;
+mod support;
 mod tidy;

@@ -31,24 +31,15 @@ impl<'a> MakeWriter<'a> for AroundBars {
     }
 }
 
-/// Starts the log. Libraries are quiet unless the configured filter names them.
+/// Starts the log. Libraries stay silent unless the configured filter names them: some of them write paths and contents of files
+/// at every level, and those are nobody's to read.
 pub(super) fn start(log: &Log, bars: &MultiProgress) {
+    let text = match log.level.contains('=') {
+        true => log.level.clone(),
+        false => format!("off,strongroom={0},strongroom_ingest={0}", log.level),
+    };
     // The configuration has checked it; what could be wrong now would only make the log louder.
-    let mut filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
-    if !log.level.contains('=') {
-        for quiet in [
-            "tantivy=warn",
-            "ort=warn",
-            "pdf_oxide=off",
-            "pdf_extract=off",
-            "html5ever=error",
-            "hyper=warn",
-        ] {
-            if let Ok(directive) = quiet.parse() {
-                filter = filter.add_directive(directive);
-            }
-        }
-    }
+    let filter = EnvFilter::try_new(text).unwrap_or_else(|_| EnvFilter::new("off,strongroom=info,strongroom_ingest=info"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(AroundBars(bars.clone()));

@@ -110,7 +110,7 @@ impl<'a> Asking<'a> {
 
     /// The question as a vector of the model whose vectors `collection` holds; none where there is nothing to compare it with.
     fn vector(&mut self, collection: &Collection) -> Result<Option<&[f32]>, SearchError> {
-        let Some(fingerprint) = collection.fingerprint() else {
+        let Some(fingerprint) = collection.fingerprint()? else {
             return match (self.embedders.active(), collection.counts()?.indexed) {
                 (_, 0) => Ok(None),
                 (None, _) => Err(self.unavailable()),

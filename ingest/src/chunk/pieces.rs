@@ -41,13 +41,23 @@ impl Pieces {
                 _ => first.insert(entry.as_bytes().into()),
             };
         }
-        let longest = first.iter().chain(&following).map(|entry: &Box<[u8]>| entry.len()).max().unwrap_or(0);
+        let longest = first
+            .iter()
+            .chain(&following)
+            .map(|entry: &Box<[u8]>| entry.len())
+            .max()
+            .unwrap_or(0);
         let mut tokenizer = Tokenizer::new(model);
         tokenizer
             .with_normalizer(Some(BertNormalizer::new(true, true, None, true)))
             .map_err(|_| ChunkError::Vocabulary)?
             .with_pre_tokenizer(Some(BertPreTokenizer));
-        Ok(Self { tokenizer, first, following, longest })
+        Ok(Self {
+            tokenizer,
+            first,
+            following,
+            longest,
+        })
     }
 
     /// The number of word pieces of `text`, without the two that mark its ends.
@@ -73,7 +83,10 @@ impl Pieces {
                 rest = &rest[1..];
                 continue;
             }
-            let end = rest.iter().position(u8::is_ascii_punctuation).unwrap_or(rest.len());
+            let end = rest
+                .iter()
+                .position(u8::is_ascii_punctuation)
+                .unwrap_or(rest.len());
             pieces += self.count_run(&rest[..end]);
             rest = &rest[end..];
         }
@@ -92,9 +105,16 @@ impl Pieces {
         let mut pieces = 0;
         let mut at = 0;
         while at < run_lower.len() {
-            let vocabulary = if at == 0 { &self.first } else { &self.following };
+            let vocabulary = if at == 0 {
+                &self.first
+            } else {
+                &self.following
+            };
             let most = self.longest.min(run_lower.len() - at);
-            match (1..=most).rev().find(|length| vocabulary.contains(&run_lower[at..at + length])) {
+            match (1..=most)
+                .rev()
+                .find(|length| vocabulary.contains(&run_lower[at..at + length]))
+            {
                 Some(length) => at += length,
                 None => return 1,
             }
@@ -113,7 +133,14 @@ pub(super) fn separates_words(c: char) -> bool {
 mod tests {
     use proptest::prelude::*;
 
+    use std::sync::OnceLock;
+
     use super::*;
+
+    fn pieces() -> &'static Pieces {
+        static PIECES: OnceLock<Pieces> = OnceLock::new();
+        PIECES.get_or_init(|| Pieces::new().unwrap())
+    }
 
     fn library_count(pieces: &Pieces, text: &str) -> usize {
         pieces.tokenizer.encode(text, false).unwrap().len()
@@ -121,7 +148,7 @@ mod tests {
 
     #[test]
     fn known_counts() {
-        let pieces = Pieces::new().unwrap();
+        let pieces = pieces();
         assert_eq!(pieces.count("Agreement"), 1);
         assert_eq!(pieces.count("4.2(b)"), 6);
         assert_eq!(pieces.count(&"x".repeat(101)), 1);
@@ -132,15 +159,14 @@ mod tests {
     proptest! {
         #[test]
         fn own_count_is_the_libraries_count(word in "[!-~]{1,120}") {
-            let pieces = Pieces::new().unwrap();
-            prop_assert_eq!(pieces.count(&word), library_count(&pieces, &word));
+            prop_assert_eq!(pieces().count(&word), library_count(pieces(), &word));
         }
 
         #[test]
         fn words_add_up(text in "\\PC{0,80}") {
-            let pieces = Pieces::new().unwrap();
-            let sum: usize = text.split(separates_words).filter(|word| !word.is_empty()).map(|word| pieces.count(word)).sum();
-            prop_assert_eq!(sum, library_count(&pieces, &text));
+            let words = text.split(separates_words).filter(|word| !word.is_empty());
+            let sum: usize = words.map(|word| pieces().count(word)).sum();
+            prop_assert_eq!(sum, library_count(pieces(), &text));
         }
     }
 }

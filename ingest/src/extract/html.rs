@@ -19,13 +19,22 @@ const LONGEST_TITLE: usize = 200;
 pub(super) fn read(bytes: &[u8]) -> Answer {
     let source = text::decode(bytes, declared_encoding(bytes));
     if nests_too_deep(&source) {
-        return Err(Unreadable::new(Reason::Bomb, format!("its elements nest more than {MOST_NESTED} deep")));
+        return Err(Unreadable::new(
+            Reason::Bomb,
+            format!("its elements nest more than {MOST_NESTED} deep"),
+        ));
     }
     let dom = parse_document(RcDom::default(), ParseOpts::default()).one(source);
-    let mut page = PageText::default();
+    let mut page = PageText {
+        item_start: usize::MAX,
+        link_end: usize::MAX,
+        ..PageText::default()
+    };
     page.walk(&dom.document);
     let mut extraction = text::whole(page.text, "text/html")?;
-    extraction.title = page.title.or_else(|| page.headings.first().map(|heading| heading.title.clone()));
+    extraction.title = page
+        .title
+        .or_else(|| page.headings.first().map(|heading| heading.title.clone()));
     extraction.headings = page.headings;
     for page in &mut extraction.pages {
         page.engine = "html5ever".to_owned();
@@ -37,7 +46,10 @@ pub(super) fn read(bytes: &[u8]) -> Answer {
 fn declared_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
     let head = String::from_utf8_lossy(&bytes[..bytes.len().min(2048)]).to_ascii_lowercase();
     let (_, after) = head.split_once("charset=")?;
-    let label = after.trim_start_matches(['"', '\'']).split(['"', '\'', '>', ';', ' ', '/']).next()?;
+    let label = after
+        .trim_start_matches(['"', '\''])
+        .split(['"', '\'', '>', ';', ' ', '/'])
+        .next()?;
     Encoding::for_label(label.as_bytes())
 }
 
@@ -49,7 +61,9 @@ fn nests_too_deep(source: &str) -> bool {
         rest = &rest[at + 1..];
         let closing = rest.starts_with('/');
         let name_part = rest.strip_prefix('/').unwrap_or(rest);
-        let end = name_part.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(name_part.len());
+        let end = name_part
+            .find(|c: char| !c.is_ascii_alphanumeric())
+            .unwrap_or(name_part.len());
         let name = name_part[..end].to_ascii_lowercase();
         if name.is_empty() || never_nests(&name) {
             continue;
@@ -59,7 +73,11 @@ fn nests_too_deep(source: &str) -> bool {
             continue;
         }
         if matches!(name.as_str(), "script" | "style") {
-            let end = rest.find(if name == "script" { "</script" } else { "</style" });
+            let end = rest.find(if name == "script" {
+                "</script"
+            } else {
+                "</style"
+            });
             rest = end.map_or("", |end| &rest[end + 2..]);
             continue;
         }
@@ -72,8 +90,14 @@ fn nests_too_deep(source: &str) -> bool {
 }
 
 fn never_nests(name: &str) -> bool {
-    let closed_by_others = ["p", "li", "td", "th", "tr", "tbody", "thead", "tfoot", "dt", "dd", "option", "body", "html", "head"];
-    let empty = ["br", "hr", "img", "input", "meta", "link", "col", "area", "base", "embed", "param", "source", "track", "wbr"];
+    let closed_by_others = [
+        "p", "li", "td", "th", "tr", "tbody", "thead", "tfoot", "dt", "dd", "option", "body",
+        "html", "head",
+    ];
+    let empty = [
+        "br", "hr", "img", "input", "meta", "link", "col", "area", "base", "embed", "param",
+        "source", "track", "wbr",
+    ];
     closed_by_others.contains(&name) || empty.contains(&name)
 }
 
@@ -98,8 +122,14 @@ struct PageText {
     marker: String,
     /// For each open list, the number of its next item; 0 for one without numbers.
     lists: Vec<u32>,
-    /// For each open row, where its text begins and whether a cell came before.
+    /// For each open row, how many line breaks there were at its first word, and whether a cell came before.
     rows: Vec<(usize, bool)>,
+    /// Line breaks written so far.
+    breaks: usize,
+    /// Where the text of the last list item or cell begins.
+    item_start: usize,
+    /// Where the last link's text ended.
+    link_end: usize,
     verbatim: usize,
 }
 
@@ -122,20 +152,38 @@ impl PageText {
                         if name == "title" && self.title.is_none() {
                             self.title = title_of(&node);
                         }
-                        if matches!(name.as_str(), "head" | "script" | "style" | "noscript" | "template" | "svg" | "title") {
+                        if matches!(
+                            name.as_str(),
+                            "head" | "script" | "style" | "noscript" | "template" | "svg" | "title"
+                        ) {
                             // The head's title is all that is wanted of it.
                             if name == "head" {
                                 let children = node.children.borrow();
-                                let titles = children.iter().filter(|child| is_element(child, "title"));
+                                let titles =
+                                    children.iter().filter(|child| is_element(child, "title"));
                                 steps.extend(titles.map(|child| Step::Enter(child.clone())));
                             }
                             continue;
                         }
                         self.enter(&name);
                         steps.push(Step::Leave(name, self.text.len()));
-                        steps.extend(node.children.borrow().iter().rev().cloned().map(Step::Enter));
+                        steps.extend(
+                            node.children
+                                .borrow()
+                                .iter()
+                                .rev()
+                                .cloned()
+                                .map(Step::Enter),
+                        );
                     }
-                    _ => steps.extend(node.children.borrow().iter().rev().cloned().map(Step::Enter)),
+                    _ => steps.extend(
+                        node.children
+                            .borrow()
+                            .iter()
+                            .rev()
+                            .cloned()
+                            .map(Step::Enter),
+                    ),
                 },
             }
         }
@@ -147,6 +195,7 @@ impl PageText {
             "br" => self.want(Gap::Line),
             "li" => {
                 self.want(Gap::Line);
+                self.item_start = self.text.len();
                 self.marker = match self.lists.last_mut() {
                     Some(next) if *next > 0 => {
                         *next += 1;
@@ -156,27 +205,29 @@ impl PageText {
                 };
             }
             "ul" | "ol" => {
-                self.want(if self.lists.is_empty() { Gap::Paragraph } else { Gap::Line });
+                if self.lists.is_empty() {
+                    self.want(Gap::Paragraph);
+                } else {
+                    self.gap = Gap::Line;
+                }
                 self.lists.push(u32::from(name == "ol"));
             }
             "tr" => {
                 self.want(Gap::Line);
-                self.rows.push((self.text.len(), false));
+                self.rows.push((self.breaks + 1, false));
             }
             "td" | "th" => {
-                let text = &self.text;
-                let gap = match self.rows.last_mut() {
+                match self.rows.last_mut() {
                     // A cell that holds several lines is a page's layout, not a table's cell.
-                    Some((start, true)) if text[*start..].trim_start().contains('\n') => Gap::Line,
-                    Some((_, true)) => Gap::Cell,
-                    Some((_, seen)) => {
-                        *seen = true;
-                        Gap::None
-                    }
-                    None => Gap::Space,
-                };
-                self.want(gap);
+                    Some((breaks, true)) if self.breaks > *breaks => self.want(Gap::Line),
+                    Some((_, true)) => self.gap = Gap::Cell,
+                    Some((_, seen)) => *seen = true,
+                    None => self.want(Gap::Space),
+                }
+                self.item_start = self.text.len();
             }
+            // Menus are often links with nothing between them but styles.
+            "a" if self.link_end == self.text.len() => self.want(Gap::Space),
             "pre" | "textarea" => {
                 self.want(Gap::Paragraph);
                 self.verbatim += 1;
@@ -189,13 +240,21 @@ impl PageText {
         match name {
             "ul" | "ol" => {
                 self.lists.pop();
-                self.want(if self.lists.is_empty() { Gap::Paragraph } else { Gap::Line });
+                self.want(if self.lists.is_empty() {
+                    Gap::Paragraph
+                } else {
+                    Gap::Line
+                });
             }
             "tr" => {
-                self.rows.pop();
-                self.want(Gap::Line);
+                let several_lines = self
+                    .rows
+                    .pop()
+                    .is_some_and(|(breaks, _)| self.breaks > breaks);
+                self.end_item(several_lines);
             }
-            "li" => self.want(Gap::Line),
+            "li" => self.end_item(false),
+            "a" => self.link_end = self.text.len(),
             "pre" | "textarea" => {
                 self.verbatim = self.verbatim.saturating_sub(1);
                 self.want(Gap::Paragraph);
@@ -205,7 +264,11 @@ impl PageText {
                 let at = began + (section.len() - section.trim_start().len());
                 let title = one_line(section);
                 if !title.is_empty() {
-                    self.headings.push(Heading { at, level: name.as_bytes()[1] - b'0', title });
+                    self.headings.push(Heading {
+                        at,
+                        level: name.as_bytes()[1] - b'0',
+                        title,
+                    });
                 }
                 self.want(Gap::Paragraph);
             }
@@ -213,8 +276,23 @@ impl PageText {
         }
     }
 
+    /// Asks for a gap before the next word. The first block of an item or cell begins on the line where that begins.
     fn want(&mut self, gap: Gap) {
-        self.gap = self.gap.max(gap);
+        let begins_item = self.text.len() == self.item_start
+            && (self.gap >= Gap::Cell || !self.marker.is_empty());
+        if !begins_item {
+            self.gap = self.gap.max(gap);
+        }
+    }
+
+    /// Ends a list item or row: the next begins on the next line, even if this one ended with a paragraph.
+    fn end_item(&mut self, several_lines: bool) {
+        if several_lines {
+            self.want(Gap::Line);
+        } else {
+            self.gap = Gap::Line;
+        }
+        self.item_start = usize::MAX;
     }
 
     fn push_text(&mut self, contents: &str) {
@@ -241,6 +319,7 @@ impl PageText {
 
     fn close_gap(&mut self) {
         let gap = std::mem::take(&mut self.gap);
+        self.breaks += usize::from(gap >= Gap::Line);
         if !self.text.is_empty() {
             self.text.push_str(match gap {
                 Gap::None => "",
@@ -252,7 +331,13 @@ impl PageText {
         }
         if !self.marker.is_empty() {
             let depth = self.lists.len().saturating_sub(1).min(8);
-            let _ = write!(self.text, "{:indent$}{}", "", self.marker, indent = depth * 2);
+            let _ = write!(
+                self.text,
+                "{:indent$}{}",
+                "",
+                self.marker,
+                indent = depth * 2
+            );
             self.marker.clear();
         }
     }
@@ -260,10 +345,11 @@ impl PageText {
 
 fn block_gap(name: &str) -> Gap {
     match name {
-        "p" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "table" | "blockquote" | "hr" | "dl" | "figure" | "article"
-        | "section" | "main" | "header" | "footer" | "nav" | "aside" | "form" | "fieldset" => Gap::Paragraph,
-        "div" | "dt" | "dd" | "caption" | "figcaption" | "address" | "center" | "option" | "legend" | "details"
-        | "summary" | "thead" | "tbody" | "tfoot" | "body" => Gap::Line,
+        "p" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "table" | "blockquote" | "hr" | "dl"
+        | "figure" | "article" | "section" | "main" | "header" | "footer" | "nav" | "aside"
+        | "form" | "fieldset" => Gap::Paragraph,
+        "div" | "dt" | "dd" | "caption" | "figcaption" | "address" | "center" | "option"
+        | "legend" | "details" | "summary" | "thead" | "tbody" | "tfoot" | "body" => Gap::Line,
         _ => Gap::None,
     }
 }
@@ -296,15 +382,18 @@ mod tests {
         let page = "<html><head><title> My\n page </title><style>p{}</style></head><body><h1>Fees</h1>\
             <p>Pay   <b>ten</b>, or<br>more.</p><ul><li>one<li><p>two</p><ol><li>deep</ol></ul>\
             <table><tr><th>A<th>B<tr><td><p>1</p><td>2</table><script>alert('<div>')</script>\
-            <h2>Second <i>part</i></h2>x&amp;y<pre>a\n  b</pre></body>";
+            <h2>Second <i>part</i></h2>x&amp;y <a>z</a><a>w</a>s<pre>a\n  b</pre></body>";
         let extraction = read(page.as_bytes()).unwrap();
         assert_eq!(
             extraction.text,
-            "Fees\n\nPay ten, or\nmore.\n\n- one\n- two\n  1. deep\n\nA | B\n1 | 2\n\nSecond part\n\nx&y\n\na\n  b"
+            "Fees\n\nPay ten, or\nmore.\n\n- one\n- two\n  1. deep\n\nA | B\n1 | 2\n\nSecond part\n\nx&y z ws\n\na\n  b"
         );
         assert_eq!(extraction.title.as_deref(), Some("My page"));
-        let headings: Vec<(u8, &str)> =
-            extraction.headings.iter().map(|heading| (heading.level, &extraction.text[heading.at..heading.at + 4])).collect();
+        let headings: Vec<(u8, &str)> = extraction
+            .headings
+            .iter()
+            .map(|heading| (heading.level, &extraction.text[heading.at..heading.at + 4]))
+            .collect();
         assert_eq!(headings, [(1, "Fees"), (2, "Seco")]);
     }
 
@@ -324,6 +413,9 @@ mod tests {
 
     #[test]
     fn a_page_without_text_is_empty() {
-        assert_eq!(read(b"<html><img src=x></html>").unwrap_err().reason, Reason::Empty);
+        assert_eq!(
+            read(b"<html><img src=x></html>").unwrap_err().reason,
+            Reason::Empty
+        );
     }
 }

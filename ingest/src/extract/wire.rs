@@ -20,6 +20,8 @@ pub(super) struct Request {
     pub memory_bytes: u64,
     pub cpu_seconds: u64,
     pub output_bytes: u64,
+    /// How many bytes will come, most likely.
+    pub file_bytes: u64,
     /// Lower-case extension of the file's name; may be empty.
     pub extension: String,
     /// Declared media type in lower case, without parameters.
@@ -62,7 +64,14 @@ pub(super) fn write_answer(out: &mut impl Write, answer: &Answer) -> io::Result<
                 pages: extraction
                     .pages
                     .iter()
-                    .map(|page| (page.number, page.bytes.start, page.bytes.end, page.engine.clone()))
+                    .map(|page| {
+                        (
+                            page.number,
+                            page.bytes.start,
+                            page.bytes.end,
+                            page.engine.clone(),
+                        )
+                    })
                     .collect(),
                 headings: extraction
                     .headings
@@ -74,7 +83,10 @@ pub(super) fn write_answer(out: &mut impl Write, answer: &Answer) -> io::Result<
             extraction.text.as_str(),
         ),
         Err(unreadable) => (
-            Header::Unreadable { reason: unreadable.reason.as_str().to_owned(), detail: unreadable.detail.clone() },
+            Header::Unreadable {
+                reason: unreadable.reason.as_str().to_owned(),
+                detail: unreadable.detail.clone(),
+            },
             "",
         ),
     };
@@ -89,9 +101,22 @@ pub(super) fn read_answer(input: &mut impl Read, most_bytes: u64) -> io::Result<
     };
     let text = String::from_utf8(text).map_err(|_| io::ErrorKind::InvalidData)?;
     match serde_json::from_slice(&header)? {
-        Header::Read { title, media_type, pages, headings, missing_pages } => {
-            let pages = pages.into_iter().map(|(number, start, end, engine)| Page { number, bytes: start..end, engine });
-            let headings = headings.into_iter().map(|(at, level, title)| Heading { at, level, title });
+        Header::Read {
+            title,
+            media_type,
+            pages,
+            headings,
+            missing_pages,
+        } => {
+            let pages = pages.into_iter().map(|(number, start, end, engine)| Page {
+                number,
+                bytes: start..end,
+                engine,
+            });
+            let headings =
+                headings
+                    .into_iter()
+                    .map(|(at, level, title)| Heading { at, level, title });
             let extraction = Extraction {
                 title,
                 media_type,
@@ -153,14 +178,21 @@ fn read_frame(input: &mut impl Read, most_bytes: u64) -> io::Result<Option<(Vec<
     if header_length > most_bytes || text_length > most_bytes {
         return Err(io::ErrorKind::InvalidData.into());
     }
-    Ok(Some((read_bytes(input, header_length)?, read_bytes(input, text_length)?)))
+    Ok(Some((
+        read_bytes(input, header_length)?,
+        read_bytes(input, text_length)?,
+    )))
 }
 
 /// Exactly `length` bytes; memory is taken as they arrive, not as they are announced.
 fn read_bytes(input: &mut impl Read, length: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     input.take(length).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    if bytes.len() as u64 == length {
+        Ok(bytes)
+    } else {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
 }
 
 #[cfg(test)]
@@ -173,10 +205,22 @@ mod tests {
             title: Some("Eins".to_owned()),
             media_type: "application/pdf".to_owned(),
             pages: vec![
-                Page { number: Some(1), bytes: 0..6, engine: "a".to_owned() },
-                Page { number: Some(2), bytes: 6..12, engine: "b".to_owned() },
+                Page {
+                    number: Some(1),
+                    bytes: 0..6,
+                    engine: "a".to_owned(),
+                },
+                Page {
+                    number: Some(2),
+                    bytes: 6..12,
+                    engine: "b".to_owned(),
+                },
             ],
-            headings: vec![Heading { at: 6, level: 2, title: "Zwölf".to_owned() }],
+            headings: vec![Heading {
+                at: 6,
+                level: 2,
+                title: "Zwölf".to_owned(),
+            }],
             missing_pages: vec![3],
         }
     }
@@ -189,7 +233,10 @@ mod tests {
 
     #[test]
     fn answers_arrive_as_they_were_sent() {
-        for answer in [Ok(extraction()), Err(Unreadable::new(Reason::Scanned, "pictures"))] {
+        for answer in [
+            Ok(extraction()),
+            Err(Unreadable::new(Reason::Scanned, "pictures")),
+        ] {
             assert_eq!(there_and_back(&answer).unwrap(), Some(answer));
         }
         assert_eq!(read_answer(&mut [].as_slice(), 10).unwrap(), None);
@@ -206,7 +253,10 @@ mod tests {
         let mut nul = extraction();
         nul.text = nul.text.replace('E', "\0");
         for broken in [inside_a_character, gap, too_far, nul] {
-            assert_eq!(there_and_back(&Ok(broken)).unwrap_err().kind(), io::ErrorKind::InvalidData);
+            assert_eq!(
+                there_and_back(&Ok(broken)).unwrap_err().kind(),
+                io::ErrorKind::InvalidData
+            );
         }
     }
 

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::detect::{Format, Hints, detect};
-use super::parent::too_long_text;
+use super::parent::{too_long_text, too_much_memory};
 use super::wire::{self, Answer, EXIT_UNUSABLE, Request};
 use super::{Unreadable, html, markdown, pdf, text};
 use crate::model::Reason;
@@ -37,7 +37,9 @@ pub fn worker_main() -> ExitCode {
         return ExitCode::from(EXIT_UNUSABLE);
     }
     // The main thread's stack can't be sized from inside. If the parent hangs up there is nobody left to tell.
-    let reader = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || serve(socket, &request));
+    let reader = std::thread::Builder::new()
+        .stack_size(STACK_BYTES)
+        .spawn(move || serve(socket, &request));
     match reader.map(std::thread::JoinHandle::join) {
         Ok(Ok(Ok(()))) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
@@ -46,7 +48,15 @@ pub fn worker_main() -> ExitCode {
 }
 
 fn limit_self(request: &Request) -> rustix::io::Result<()> {
-    let set = |resource, soft, hard| setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) });
+    let set = |resource, soft, hard| {
+        setrlimit(
+            resource,
+            Rlimit {
+                current: Some(soft),
+                maximum: Some(hard),
+            },
+        )
+    };
     set(Resource::Core, 0, 0)?;
     set(Resource::Fsize, 0, 0)?;
     set(Resource::Nofile, 16, 16)?;
@@ -61,7 +71,19 @@ fn limit_self(request: &Request) -> rustix::io::Result<()> {
 
 fn serve(mut socket: UnixStream, request: &Request) -> io::Result<()> {
     let mut bytes = Vec::new();
-    socket.read_to_end(&mut bytes)?;
+    // Growing step by step would take twice the room in the end.
+    let expected = usize::try_from(request.file_bytes)
+        .unwrap_or(usize::MAX)
+        .saturating_add(1);
+    let room = bytes
+        .try_reserve_exact(expected)
+        .map_err(|_| io::ErrorKind::OutOfMemory.into());
+    match room.and_then(|()| socket.read_to_end(&mut bytes)) {
+        Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
+            return wire::write_answer(&mut socket, &Err(too_much_memory()));
+        }
+        other => other?,
+    };
     let file_bytes = bytes.len() as u64;
     let mut send = |answer: Answer| {
         let answer = match answer {
@@ -72,9 +94,19 @@ fn serve(mut socket: UnixStream, request: &Request) -> io::Result<()> {
         };
         wire::write_answer(&mut socket, &answer).and_then(|()| socket.flush())
     };
-    let hints = Hints { extension: &request.extension, media_type: request.media_type.as_deref() };
-    let answer = panic::catch_unwind(AssertUnwindSafe(|| read(bytes, hints, &mut |early| send(early).is_ok())));
-    let answer = answer.unwrap_or_else(|_| Err(Unreadable::new(Reason::Damaged, "the reader gave up on its contents")));
+    let hints = Hints {
+        extension: &request.extension,
+        media_type: request.media_type.as_deref(),
+    };
+    let answer = panic::catch_unwind(AssertUnwindSafe(|| {
+        read(bytes, hints, &mut |early| send(early).is_ok())
+    }));
+    let answer = answer.unwrap_or_else(|_| {
+        Err(Unreadable::new(
+            Reason::Damaged,
+            "the reader gave up on its contents",
+        ))
+    });
     send(answer)
 }
 
@@ -86,6 +118,9 @@ fn read(bytes: Vec<u8>, hints: Hints<'_>, early: &mut dyn FnMut(Answer) -> bool)
         Format::Html => html::read(&bytes),
         Format::Markdown => markdown::read(&bytes),
         Format::Text => text::read(&bytes),
-        Format::Other(name) => Err(Unreadable::new(Reason::Unsupported, format!("it is {name}, which is not read yet"))),
+        Format::Other(name) => Err(Unreadable::new(
+            Reason::Unsupported,
+            format!("it is {name}, which is not read yet"),
+        )),
     }
 }

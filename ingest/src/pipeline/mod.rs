@@ -212,7 +212,7 @@ impl Pipeline {
     pub fn start(options: PipelineOptions, store: Arc<Store>, embedders: Embedders) -> Result<Self, PipelineError> {
         let chunker = Chunker::new(ChunkOptions::default()).map_err(|error| PipelineError::Failed(error.to_string()))?;
         let (asks, asked) = crossbeam_channel::unbounded();
-        let workers = options.workers.max(1);
+        let workers = options.workers;
         let shared = Arc::new(Shared {
             extractor: Extractor::new(options.extract.clone()),
             chunker,

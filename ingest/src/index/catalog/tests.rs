@@ -60,9 +60,9 @@ fn version(content: &str) -> NewVersion {
 }
 
 fn hash(text: &str) -> TextHash {
-    let mut bytes = [0; 16];
+    let mut bytes = [0_u8; 16];
     for (place, byte) in text.trim().bytes().enumerate() {
-        bytes[place % 16] = bytes[place % 16].wrapping_mul(31).wrapping_add(byte);
+        bytes[place % 16] = u8::wrapping_add(byte, u8::wrapping_mul(bytes[place % 16], 31));
     }
     TextHash(bytes)
 }
