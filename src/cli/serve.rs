@@ -21,35 +21,18 @@ pub(super) fn serve(here: Surroundings) -> Result<(), CliError> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    for folder in loaded
-        .config
-        .watch_folders
-        .iter()
-        .chain(loaded.config.watch.iter().map(|watch| &watch.path))
-    {
+    for folder in loaded.config.watch_folders.iter().chain(loaded.config.watch.iter().map(|watch| &watch.path)) {
         if !folder.is_dir() {
             tracing::warn!(folder = %folder.display(), "there is no such folder (yet): it is watched as soon as it is there");
         }
     }
     let hint = Hint::new(&loaded);
     let app = App::open(loaded.config, model::models(&environment), Purpose::Serve).map_err(CliError::failed)?;
-    let screen = Mutex::new(Screen {
-        show: Show::new(bars),
-        hint,
-        address: None,
-        greeted: false,
-        quiet: 0,
-    });
+    let screen = Mutex::new(Screen { show: Show::new(bars), hint, address: None, greeted: false, quiet: 0 });
     let tell: Tell = {
         let app = Arc::downgrade(&app);
         Arc::new(move |event| {
-            let holdings = || {
-                Holdings::of(
-                    &app.upgrade()
-                        .and_then(|app| app.pipeline.collections().ok())
-                        .unwrap_or_default(),
-                )
-            };
+            let holdings = || Holdings::of(&app.upgrade().and_then(|app| app.pipeline.collections().ok()).unwrap_or_default());
             screen.lock().unwrap_or_else(PoisonError::into_inner).take(event, &holdings);
         })
     };
@@ -69,10 +52,7 @@ impl Holdings {
         Self {
             collections: records.len(),
             documents: records.iter().map(|record| record.counts.indexed).sum(),
-            example: records
-                .iter()
-                .find(|record| record.counts.indexed > 0)
-                .map(|record| record.name.clone()),
+            example: records.iter().find(|record| record.counts.indexed > 0).map(|record| record.name.clone()),
         }
     }
 }
@@ -116,11 +96,7 @@ impl Screen {
         if self.greeted {
             return;
         }
-        self.quiet = if progress.swept && progress.pending == 0 {
-            self.quiet + 1
-        } else {
-            0
-        };
+        self.quiet = if progress.swept && progress.pending == 0 { self.quiet + 1 } else { 0 };
         // A file that was just written is waited for before it counts as pending.
         if self.quiet == 0 || self.quiet < PATIENCE && holdings().documents == 0 {
             return;
@@ -140,9 +116,7 @@ fn greeting(address: SocketAddr, holdings: &Holdings, hint: &Hint) -> String {
              curl -T lease.pdf '{here}/api/v1/collections/acme/documents/lease.pdf?wait=true'"
         ),
     };
-    let Holdings {
-        collections, documents, ..
-    } = holdings;
+    let Holdings { collections, documents, .. } = holdings;
     format!(
         "\nSearchable: documents {documents}, collections {collections}.\n\n  API   {here}/api/v1\n  Docs  {here}/docs\n\n{next}\n"
     )
@@ -156,18 +130,10 @@ struct Hint {
 
 impl Hint {
     fn new(loaded: &crate::config::Loaded) -> Self {
-        let by_cargo = std::env::current_exe().is_ok_and(|path| {
-            path.parent()
-                .is_some_and(|folder| folder.ends_with("debug") || folder.ends_with("release"))
-        });
-        let data = loaded
-            .origins
-            .contains_key("data")
-            .then(|| loaded.config.data.display().to_string());
-        Self {
-            program: if by_cargo { "cargo run -q --" } else { "strongroom" },
-            data,
-        }
+        let by_cargo = std::env::current_exe()
+            .is_ok_and(|path| path.parent().is_some_and(|folder| folder.ends_with("debug") || folder.ends_with("release")));
+        let data = loaded.origins.contains_key("data").then(|| loaded.config.data.display().to_string());
+        Self { program: if by_cargo { "cargo run -q --" } else { "strongroom" }, data }
     }
 
     fn ask(&self, collection: &str) -> String {
@@ -176,10 +142,7 @@ impl Hint {
             Some(folder) => format!(" --data {folder}"),
             None => String::new(),
         };
-        format!(
-            "{} ask \"Which law governs this agreement?\" -c {collection}{data}",
-            self.program
-        )
+        format!("{} ask \"Which law governs this agreement?\" -c {collection}{data}", self.program)
     }
 }
 
@@ -190,21 +153,10 @@ mod tests {
     #[test]
     fn the_greeting_says_where_to_go_and_what_to_type() {
         let address = SocketAddr::from(([127, 0, 0, 1], 7710));
-        let hint = Hint {
-            program: "strongroom",
-            data: Some("/my data".into()),
-        };
-        let holdings = Holdings {
-            collections: 3,
-            documents: 12,
-            example: Some("acme".into()),
-        };
+        let hint = Hint { program: "strongroom", data: Some("/my data".into()) };
+        let holdings = Holdings { collections: 3, documents: 12, example: Some("acme".into()) };
         let text = greeting(address, &holdings, &hint);
-        for expected in [
-            "documents 12, collections 3",
-            "http://127.0.0.1:7710/docs",
-            "-c acme --data '/my data'",
-        ] {
+        for expected in ["documents 12, collections 3", "http://127.0.0.1:7710/docs", "-c acme --data '/my data'"] {
             assert!(text.contains(expected), "{expected}: {text}");
         }
         assert!(greeting(address, &Holdings::of(&[]), &hint).contains("curl -T"));
