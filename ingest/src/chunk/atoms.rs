@@ -69,13 +69,7 @@ pub(super) struct Atoms<'a> {
 }
 
 impl<'a> Atoms<'a> {
-    pub(super) fn new(
-        text: &'a str,
-        range: Range<usize>,
-        headings: &'a [Heading],
-        limits: Limits,
-        pieces: &'a Pieces,
-    ) -> Self {
+    pub(super) fn new(text: &'a str, range: Range<usize>, headings: &'a [Heading], limits: Limits, pieces: &'a Pieces) -> Self {
         Self {
             text,
             at: range.start,
@@ -106,36 +100,15 @@ impl<'a> Atoms<'a> {
         let (content_end, chars, tokens) = self.content(content_start);
         let (end, gap_chars, after) = if content_end < self.word_end {
             let content = &self.text[content_start..content_end];
-            let ends_sentence = content
-                .chars()
-                .next_back()
-                .is_some_and(sentence::ends_without_space);
+            let ends_sentence = content.chars().next_back().is_some_and(sentence::ends_without_space);
             // Ideographic full stops are words of their own to the model, so nothing is parted there.
-            (
-                content_end,
-                0,
-                if ends_sentence {
-                    Strength::Sentence
-                } else {
-                    Strength::InsideWord
-                },
-            )
+            (content_end, 0, if ends_sentence { Strength::Sentence } else { Strength::InsideWord })
         } else {
             self.gap(content_start, content_end)
         };
-        let continues_word =
-            std::mem::replace(&mut self.continues_word, after == Strength::InsideWord);
+        let continues_word = std::mem::replace(&mut self.continues_word, after == Strength::InsideWord);
         self.at = end;
-        Some(Atom {
-            start,
-            content_end,
-            end,
-            chars,
-            gap_chars,
-            tokens,
-            after,
-            continues_word,
-        })
+        Some(Atom { start, content_end, end, chars, gap_chars, tokens, after, continues_word })
     }
 
     /// Where the content of the atom that begins at `start` ends, its characters and its word pieces.
@@ -158,10 +131,7 @@ impl<'a> Atoms<'a> {
             }
             if end == 0 {
                 // One cluster alone is longer than an atom: hostile text, cut at characters.
-                end = word
-                    .char_indices()
-                    .nth(self.most_chars)
-                    .map_or(word.len(), |(at, _)| at);
+                end = word.char_indices().nth(self.most_chars).map_or(word.len(), |(at, _)| at);
             }
         }
         loop {
@@ -171,10 +141,7 @@ impl<'a> Atoms<'a> {
             if tokens <= self.most_tokens || chars <= 1 {
                 return (start + end, chars, tokens);
             }
-            end = content
-                .char_indices()
-                .nth(chars / 2)
-                .map_or(end, |(at, _)| at);
+            end = content.char_indices().nth(chars / 2).map_or(end, |(at, _)| at);
         }
     }
 
@@ -206,13 +173,7 @@ impl<'a> Atoms<'a> {
         (end, chars, strength)
     }
 
-    fn strength(
-        &self,
-        content: Range<usize>,
-        next: usize,
-        lines: usize,
-        parts_words: bool,
-    ) -> Strength {
+    fn strength(&self, content: Range<usize>, next: usize, lines: usize, parts_words: bool) -> Strength {
         if !parts_words && next < self.end {
             return Strength::InsideWord;
         }
@@ -220,11 +181,7 @@ impl<'a> Atoms<'a> {
         if lines > 0 && content.start < self.heading_ends && content.end <= self.heading_ends {
             return Strength::Word; // a heading stays with what follows it
         }
-        if self
-            .headings
-            .first()
-            .is_some_and(|heading| heading.at <= next && heading.at >= content.end)
-        {
+        if self.headings.first().is_some_and(|heading| heading.at <= next && heading.at >= content.end) {
             return Strength::Section;
         }
         let ends_sentence = sentence::ends(&self.text[content.clone()], next_char);
@@ -241,11 +198,7 @@ impl<'a> Atoms<'a> {
 
     /// Takes note of the headings that begin at or before `offset`.
     fn pass_headings(&mut self, offset: usize) {
-        while let Some((heading, rest)) = self
-            .headings
-            .split_first()
-            .filter(|(heading, _)| heading.at <= offset)
-        {
+        while let Some((heading, rest)) = self.headings.split_first().filter(|(heading, _)| heading.at <= offset) {
             let line = &self.text[offset.min(self.end)..self.end];
             if heading.at >= self.at.min(offset) {
                 self.heading_ends = offset + line.find(['\n', '\r']).unwrap_or(line.len());

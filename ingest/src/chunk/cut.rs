@@ -16,9 +16,7 @@ pub(super) struct Limits {
 impl Limits {
     /// How full a chunk is, in thousandths of the limit that is nearer.
     fn fill(self, chars: usize, tokens: usize) -> usize {
-        (chars * FULL)
-            .div_ceil(self.chars)
-            .max((tokens * FULL).div_ceil(self.tokens))
+        (chars * FULL).div_ceil(self.chars).max((tokens * FULL).div_ceil(self.tokens))
     }
 }
 
@@ -41,22 +39,11 @@ pub(super) struct Window<'a> {
 
 impl<'a> Window<'a> {
     pub(super) fn new(atoms: Atoms<'a>) -> Self {
-        Self {
-            atoms,
-            ahead: VecDeque::new(),
-            ahead_chars: 0,
-            ahead_tokens: 0,
-            complete: false,
-        }
+        Self { atoms, ahead: VecDeque::new(), ahead_chars: 0, ahead_tokens: 0, complete: false }
     }
 
     /// The byte range of the next chunk; none at the end of the stretch.
-    pub(super) fn next_chunk(
-        &mut self,
-        text: &str,
-        limits: Limits,
-        pieces: &Pieces,
-    ) -> Option<Range<usize>> {
+    pub(super) fn next_chunk(&mut self, text: &str, limits: Limits, pieces: &Pieces) -> Option<Range<usize>> {
         self.look_ahead(limits);
         let start = self.ahead.front()?.start;
         let mut count = self.best_count(limits);
@@ -116,15 +103,10 @@ impl<'a> Window<'a> {
                 break;
             }
             fitting = index + 1;
-            let from = if atom.after == Strength::Section {
-                LEAST_FILL_BEFORE_HEADING.min(least)
-            } else {
-                least
-            };
+            let from = if atom.after == Strength::Section { LEAST_FILL_BEFORE_HEADING.min(least) } else { least };
             let distance = fill.abs_diff(ideal);
-            let better = best.is_none_or(|(strength, nearest, _)| {
-                atom.after > strength || (atom.after == strength && distance <= nearest)
-            });
+            let better = best
+                .is_none_or(|(strength, nearest, _)| atom.after > strength || (atom.after == strength && distance <= nearest));
             if fill >= from && better {
                 best = Some((atom.after, distance, fitting));
             }

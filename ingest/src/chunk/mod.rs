@@ -34,10 +34,7 @@ pub struct ChunkOptions {
 
 impl Default for ChunkOptions {
     fn default() -> Self {
-        Self {
-            max_chars: 1000,
-            max_tokens: 254,
-        }
+        Self { max_chars: 1000, max_tokens: 254 }
     }
 }
 
@@ -68,14 +65,8 @@ impl Chunker {
         if options.max_chars == 0 || options.max_tokens < LEAST_TOKENS {
             return Err(ChunkError::TooSmall);
         }
-        let limits = Limits {
-            chars: options.max_chars,
-            tokens: options.max_tokens,
-        };
-        Ok(Self {
-            limits,
-            pieces: Pieces::new()?,
-        })
+        let limits = Limits { chars: options.max_chars, tokens: options.max_tokens };
+        Ok(Self { limits, pieces: Pieces::new()? })
     }
 
     /// The chunks of a document, in order; none if it has no text. Takes time linear in the text's length.
@@ -87,13 +78,7 @@ impl Chunker {
         let mut path = HeadingPath::new(&extraction.headings);
         let mut at_char = 0;
         for (page, range) in stretches(extraction) {
-            let mut window = Window::new(Atoms::new(
-                text,
-                range,
-                &extraction.headings,
-                self.limits,
-                &self.pieces,
-            ));
+            let mut window = Window::new(Atoms::new(text, range, &extraction.headings, self.limits, &self.pieces));
             while let Some(bytes) = window.next_chunk(text, self.limits, &self.pieces) {
                 let slice = &text[bytes.clone()];
                 let length = slice.chars().count() as u64;
@@ -102,10 +87,7 @@ impl Chunker {
                     ordinal: u32::try_from(chunks.len()).unwrap_or(u32::MAX),
                     page,
                     heading_path: path.at(bytes.start + leading).to_owned(),
-                    span: Span {
-                        start: at_char,
-                        end: at_char + length,
-                    },
+                    span: Span { start: at_char, end: at_char + length },
                     text: slice.to_owned(),
                 });
                 at_char += length;
@@ -139,11 +121,7 @@ fn stretches(extraction: &Extraction) -> Vec<(Option<u32>, Range<usize>)> {
         }
         only_blank &= blank;
     }
-    if end == text.len() {
-        stretches
-    } else {
-        vec![(None, 0..text.len())]
-    }
+    if end == text.len() { stretches } else { vec![(None, 0..text.len())] }
 }
 
 #[cfg(test)]

@@ -41,23 +41,13 @@ impl Pieces {
                 _ => first.insert(entry.as_bytes().into()),
             };
         }
-        let longest = first
-            .iter()
-            .chain(&following)
-            .map(|entry: &Box<[u8]>| entry.len())
-            .max()
-            .unwrap_or(0);
+        let longest = first.iter().chain(&following).map(|entry: &Box<[u8]>| entry.len()).max().unwrap_or(0);
         let mut tokenizer = Tokenizer::new(model);
         tokenizer
             .with_normalizer(Some(BertNormalizer::new(true, true, None, true)))
             .map_err(|_| ChunkError::Vocabulary)?
             .with_pre_tokenizer(Some(BertPreTokenizer));
-        Ok(Self {
-            tokenizer,
-            first,
-            following,
-            longest,
-        })
+        Ok(Self { tokenizer, first, following, longest })
     }
 
     /// The number of word pieces of `text`, without the two that mark its ends.
@@ -83,10 +73,7 @@ impl Pieces {
                 rest = &rest[1..];
                 continue;
             }
-            let end = rest
-                .iter()
-                .position(u8::is_ascii_punctuation)
-                .unwrap_or(rest.len());
+            let end = rest.iter().position(u8::is_ascii_punctuation).unwrap_or(rest.len());
             pieces += self.count_run(&rest[..end]);
             rest = &rest[end..];
         }
@@ -105,16 +92,9 @@ impl Pieces {
         let mut pieces = 0;
         let mut at = 0;
         while at < run_lower.len() {
-            let vocabulary = if at == 0 {
-                &self.first
-            } else {
-                &self.following
-            };
+            let vocabulary = if at == 0 { &self.first } else { &self.following };
             let most = self.longest.min(run_lower.len() - at);
-            match (1..=most)
-                .rev()
-                .find(|length| vocabulary.contains(&run_lower[at..at + length]))
-            {
+            match (1..=most).rev().find(|length| vocabulary.contains(&run_lower[at..at + length])) {
                 Some(length) => at += length,
                 None => return 1,
             }

@@ -2,12 +2,11 @@
 
 /// Words that end with a full stop inside a sentence; lower case, without it. Contracts are full of them.
 const ABBREVIATIONS: &[&str] = &[
-    "inc", "corp", "co", "cos", "ltd", "llc", "plc", "bros", "no", "nos", "mr", "mrs", "ms", "dr",
-    "prof", "hon", "st", "jr", "sr", "vs", "v", "al", "art", "arts", "sec", "secs", "sect", "par",
-    "para", "paras", "ch", "cl", "fig", "figs", "p", "pp", "vol", "ed", "eds", "cf", "e.g", "i.e",
-    "eg", "ie", "ca", "approx", "ex", "exh", "app", "dept", "ave", "blvd", "rd", "ste", "fl",
-    "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "nr",
-    "bzw", "abs", "ziff", "vgl", "z.b", "d.h", "s.a", "u.s", "u.k", "u.s.c", "c.f.r",
+    "inc", "corp", "co", "cos", "ltd", "llc", "plc", "bros", "no", "nos", "mr", "mrs", "ms", "dr", "prof", "hon", "st", "jr",
+    "sr", "vs", "v", "al", "art", "arts", "sec", "secs", "sect", "par", "para", "paras", "ch", "cl", "fig", "figs", "p", "pp",
+    "vol", "ed", "eds", "cf", "e.g", "i.e", "eg", "ie", "ca", "approx", "ex", "exh", "app", "dept", "ave", "blvd", "rd", "ste",
+    "fl", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "nr", "bzw", "abs", "ziff",
+    "vgl", "z.b", "d.h", "s.a", "u.s", "u.k", "u.s.c", "c.f.r",
 ];
 
 /// Whether the sentence ends with `word`, where `next` is the first character after the white space (none at the end).
@@ -16,9 +15,7 @@ pub(super) fn ends(word: &str, next: Option<char>) -> bool {
     let Some(last) = closed.chars().next_back() else {
         return false;
     };
-    if ends_without_space(last)
-        || matches!(last, '؟' | '۔' | '।' | '॥' | '።' | '။' | '։' | '!' | '?')
-    {
+    if ends_without_space(last) || matches!(last, '؟' | '۔' | '।' | '॥' | '።' | '။' | '։' | '!' | '?') {
         return true;
     }
     if last == '…' {
@@ -43,39 +40,24 @@ fn is_abbreviation(stem: &str, next: Option<char>) -> bool {
     let mut letters = stem.chars();
     let initial = letters.next().is_some_and(char::is_uppercase) && letters.next().is_none();
     // A number after "No." and the like belongs to it; after any other word a sentence may begin with one.
-    let numbered = next.is_some_and(|c| c.is_ascii_digit())
-        && stem.chars().count() <= 4
-        && !stem.ends_with(char::is_numeric);
-    initial
-        || numbered
-        || ABBREVIATIONS
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(stem))
+    let numbered = next.is_some_and(|c| c.is_ascii_digit()) && stem.chars().count() <= 4 && !stem.ends_with(char::is_numeric);
+    initial || numbered || ABBREVIATIONS.iter().any(|known| known.eq_ignore_ascii_case(stem))
 }
 
 /// "4.", "4.2.", "(a)." and "iv." number what follows them.
 fn is_label(stem: &str) -> bool {
     let bare = stem.trim_matches(|c| is_opening(c) || is_closing(c));
     let roman = |c: char| matches!(c.to_ascii_lowercase(), 'i' | 'v' | 'x');
-    let section = bare.len() <= 8
-        && bare
-            .split('.')
-            .all(|part| part.len() <= 3 && part.bytes().all(|b| b.is_ascii_digit()));
+    let section = bare.len() <= 8 && bare.split('.').all(|part| part.len() <= 3 && part.bytes().all(|b| b.is_ascii_digit()));
     section || (!bare.is_empty() && bare.len() <= 5 && bare.chars().all(roman))
 }
 
 fn is_closing(c: char) -> bool {
-    matches!(
-        c,
-        ')' | ']' | '}' | '"' | '\'' | '”' | '’' | '»' | '」' | '』' | '）' | '*' | '_'
-    )
+    matches!(c, ')' | ']' | '}' | '"' | '\'' | '”' | '’' | '»' | '」' | '』' | '）' | '*' | '_')
 }
 
 fn is_opening(c: char) -> bool {
-    matches!(
-        c,
-        '(' | '[' | '{' | '"' | '\'' | '“' | '‘' | '„' | '«' | '§' | '*' | '_'
-    )
+    matches!(c, '(' | '[' | '{' | '"' | '\'' | '“' | '‘' | '„' | '«' | '§' | '*' | '_')
 }
 
 #[cfg(test)]

@@ -13,28 +13,18 @@ fn chunker() -> &'static Chunker {
 }
 
 fn document(pages: &[&str]) -> Extraction {
-    let mut extraction = Extraction {
-        media_type: "text/plain".into(),
-        ..Extraction::default()
-    };
+    let mut extraction = Extraction { media_type: "text/plain".into(), ..Extraction::default() };
     for (index, page) in pages.iter().enumerate() {
         let start = extraction.text.len();
         extraction.text.push_str(page);
         let number = (pages.len() > 1).then_some(index as u32 + 1);
-        extraction.pages.push(Page {
-            number,
-            bytes: start..extraction.text.len(),
-            engine: "test".into(),
-        });
+        extraction.pages.push(Page { number, bytes: start..extraction.text.len(), engine: "test".into() });
     }
     extraction
 }
 
 fn slice(text: &str, span: Span) -> String {
-    text.chars()
-        .skip(span.start as usize)
-        .take((span.end - span.start) as usize)
-        .collect()
+    text.chars().skip(span.start as usize).take((span.end - span.start) as usize).collect()
 }
 
 fn check(chunker: &Chunker, extraction: &Extraction) -> Vec<Chunk> {
@@ -47,27 +37,17 @@ fn check(chunker: &Chunker, extraction: &Extraction) -> Vec<Chunk> {
         assert_eq!(chunk.span.start, at);
         at = chunk.span.end;
         let trimmed = chunk.text.trim();
-        assert!(
-            trimmed.chars().count() <= chunker.limits.chars,
-            "too many characters: {}",
-            trimmed.chars().count()
-        );
+        assert!(trimmed.chars().count() <= chunker.limits.chars, "too many characters: {}", trimmed.chars().count());
         let tokens = chunker.pieces.count(trimmed);
-        assert!(
-            tokens <= chunker.limits.tokens,
-            "too many word pieces: {tokens} in {trimmed:?}"
-        );
-        assert!(
-            index == 0
-                || chunk.page > chunks[index - 1].page
-                || chunk.text.starts_with(|c: char| !c.is_whitespace())
-        );
+        assert!(tokens <= chunker.limits.tokens, "too many word pieces: {tokens} in {trimmed:?}");
+        assert!(index == 0 || chunk.page > chunks[index - 1].page || chunk.text.starts_with(|c: char| !c.is_whitespace()));
     }
     assert_eq!(at as usize, extraction.text.chars().count());
     chunks
 }
 
-const CLAUSE: &str = "The Licensee shall pay to the Licensor, Acme Corp. of Delaware, the fee named in Exhibit No. 5 within thirty days. ";
+const CLAUSE: &str =
+    "The Licensee shall pay to the Licensor, Acme Corp. of Delaware, the fee named in Exhibit No. 5 within thirty days. ";
 
 #[test]
 fn empty_text_has_no_chunks() {
@@ -78,37 +58,17 @@ fn empty_text_has_no_chunks() {
 
 #[test]
 fn limits_too_small_to_hold_are_refused() {
-    assert!(
-        Chunker::new(ChunkOptions {
-            max_chars: 0,
-            max_tokens: 254
-        })
-        .is_err()
-    );
-    assert!(
-        Chunker::new(ChunkOptions {
-            max_chars: 10,
-            max_tokens: 7
-        })
-        .is_err()
-    );
+    assert!(Chunker::new(ChunkOptions { max_chars: 0, max_tokens: 254 }).is_err());
+    assert!(Chunker::new(ChunkOptions { max_chars: 10, max_tokens: 7 }).is_err());
 }
 
 #[test]
 fn long_prose_is_cut_at_sentence_ends_into_full_chunks() {
     let chunks = check(chunker(), &document(&[&CLAUSE.repeat(100)]));
     for chunk in &chunks {
-        assert!(
-            chunk.text.ends_with("days. ") && chunk.text.starts_with("The Licensee"),
-            "{:?}",
-            chunk.text
-        );
+        assert!(chunk.text.ends_with("days. ") && chunk.text.starts_with("The Licensee"), "{:?}", chunk.text);
     }
-    assert!(
-        chunks.len() <= 13,
-        "{} chunks are not filled well",
-        chunks.len()
-    );
+    assert!(chunks.len() <= 13, "{} chunks are not filled well", chunks.len());
 }
 
 #[test]
@@ -125,15 +85,7 @@ fn paragraphs_are_preferred_to_sentences() {
     let text = format!("{paragraph}\n\n{paragraph}\n\n{paragraph}\n\n{paragraph}");
     for chunk in check(chunker(), &document(&[&text])) {
         assert!(chunk.text.ends_with("\n\n") || chunk.text.ends_with("days. "));
-        assert_eq!(
-            chunk
-                .text
-                .trim()
-                .split("\n\n")
-                .last()
-                .map(|last| last.trim().len()),
-            Some(paragraph.trim().len())
-        );
+        assert_eq!(chunk.text.trim().split("\n\n").last().map(|last| last.trim().len()), Some(paragraph.trim().len()));
     }
 }
 
@@ -141,17 +93,8 @@ fn paragraphs_are_preferred_to_sentences() {
 fn no_chunk_spans_two_pages_and_blank_pages_join_their_neighbour() {
     let extraction = document(&[" \n", "First page.\n\n", "\u{c}", "  Third page.", "\n"]);
     let chunks = check(chunker(), &extraction);
-    let seen: Vec<(Option<u32>, &str)> = chunks
-        .iter()
-        .map(|chunk| (chunk.page, chunk.text.as_str()))
-        .collect();
-    assert_eq!(
-        seen,
-        [
-            (Some(2), " \nFirst page.\n\n\u{c}"),
-            (Some(4), "  Third page.\n")
-        ]
-    );
+    let seen: Vec<(Option<u32>, &str)> = chunks.iter().map(|chunk| (chunk.page, chunk.text.as_str())).collect();
+    assert_eq!(seen, [(Some(2), " \nFirst page.\n\n\u{c}"), (Some(4), "  Third page.\n")]);
 }
 
 #[test]
@@ -159,24 +102,10 @@ fn a_section_begins_a_chunk_and_names_it() {
     let first = format!("# One\n\n{}\n\n", CLAUSE.repeat(5));
     let text = format!("{first}## Two\n\n{}", CLAUSE.repeat(7));
     let mut extraction = document(&[&text]);
-    extraction.headings = vec![
-        Heading {
-            at: 0,
-            level: 1,
-            title: "One".into(),
-        },
-        Heading {
-            at: first.len(),
-            level: 2,
-            title: "Two".into(),
-        },
-    ];
+    extraction.headings =
+        vec![Heading { at: 0, level: 1, title: "One".into() }, Heading { at: first.len(), level: 2, title: "Two".into() }];
     let chunks = check(chunker(), &extraction);
-    assert!(
-        chunks[1].text.starts_with("## Two\n\nThe Licensee"),
-        "{:?}",
-        chunks[1].text
-    );
+    assert!(chunks[1].text.starts_with("## Two\n\nThe Licensee"), "{:?}", chunks[1].text);
     assert_eq!(chunks[0].heading_path, "One");
     assert_eq!(chunks[1].heading_path, "One › Two");
     extraction.headings[1].level = 1;
@@ -188,33 +117,14 @@ fn a_heading_is_not_left_at_the_end_of_a_chunk() {
     let first = format!("{}\n\n", CLAUSE.repeat(8).trim());
     let text = format!("{first}Payment\n\n{}", CLAUSE.repeat(8));
     let mut extraction = document(&[&text]);
-    extraction.headings = vec![Heading {
-        at: first.len(),
-        level: 1,
-        title: "Payment".into(),
-    }];
+    extraction.headings = vec![Heading { at: first.len(), level: 1, title: "Payment".into() }];
     let chunks = check(chunker(), &extraction);
-    assert!(
-        chunks[1].text.starts_with("Payment"),
-        "{:?}",
-        chunks[1].text
-    );
+    assert!(chunks[1].text.starts_with("Payment"), "{:?}", chunks[1].text);
 }
 
 #[test]
 fn text_without_spaces_is_cut_all_the_same() {
-    for unit in [
-        "a",
-        "a1-",
-        "字",
-        "ひらがな",
-        "字。",
-        "가",
-        "e\u{301}",
-        "\u{301}",
-        "👩‍👩‍👧",
-        "ก็",
-    ] {
+    for unit in ["a", "a1-", "字", "ひらがな", "字。", "가", "e\u{301}", "\u{301}", "👩‍👩‍👧", "ก็"] {
         let chunks = check(chunker(), &document(&[&unit.repeat(20_000)]));
         assert!(chunks.len() >= 20, "{unit}: {}", chunks.len());
     }
@@ -222,10 +132,7 @@ fn text_without_spaces_is_cut_all_the_same() {
 
 #[test]
 fn chinese_is_cut_after_full_stops() {
-    for chunk in check(
-        chunker(),
-        &document(&[&"合同双方应当按照约定全面履行自己的义务。".repeat(200)]),
-    ) {
+    for chunk in check(chunker(), &document(&[&"合同双方应当按照约定全面履行自己的义务。".repeat(200)])) {
         assert!(chunk.text.ends_with('。'));
     }
 }
@@ -259,15 +166,7 @@ fn small_chunkers() -> &'static [Chunker] {
     static CHUNKERS: OnceLock<Vec<Chunker>> = OnceLock::new();
     CHUNKERS.get_or_init(|| {
         let limits = [(1, 8), (7, 60), (40, 8), (50, 12), (200, 30), (60, 60)];
-        limits
-            .map(|(max_chars, max_tokens)| {
-                Chunker::new(ChunkOptions {
-                    max_chars,
-                    max_tokens,
-                })
-                .unwrap()
-            })
-            .into()
+        limits.map(|(max_chars, max_tokens)| Chunker::new(ChunkOptions { max_chars, max_tokens }).unwrap()).into()
     })
 }
 

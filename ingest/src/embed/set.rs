@@ -23,9 +23,7 @@ impl Embedders {
     /// Makes `embedder` the active model; those before it stay loaded.
     pub fn activate(&self, embedder: Embedder) {
         let mut loaded = self.inner.write();
-        loaded
-            .all
-            .retain(|old| old.fingerprint() != embedder.fingerprint());
+        loaded.all.retain(|old| old.fingerprint() != embedder.fingerprint());
         loaded.all.push(embedder);
         loaded.why = None;
     }
@@ -42,12 +40,7 @@ impl Embedders {
 
     /// The loaded model of that fingerprint.
     pub fn get(&self, fingerprint: &Fingerprint) -> Option<Embedder> {
-        self.inner
-            .read()
-            .all
-            .iter()
-            .find(|embedder| embedder.fingerprint() == fingerprint)
-            .cloned()
+        self.inner.read().all.iter().find(|embedder| embedder.fingerprint() == fingerprint).cloned()
     }
 
     /// Unloads every model but the active one.

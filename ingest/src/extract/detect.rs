@@ -22,10 +22,7 @@ pub(super) enum Format {
 
 /// Formats known by their first bytes; none of these begins a text.
 const SIGNATURES: &[(&[u8], &str)] = &[
-    (
-        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
-        "an Office 97-2003, Outlook or encrypted Office file",
-    ),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Office 97-2003, Outlook or encrypted Office file"),
     (b"\x89PNG\r\n\x1a\n", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"II*\0", "a TIFF image"),
@@ -47,18 +44,9 @@ const SIGNATURES: &[(&[u8], &str)] = &[
 /// Zip archives are told apart by the names of their parts.
 const ZIP_PARTS: &[(&[u8], &str)] = &[
     (b"application/epub+zip", "an e-book (EPUB)"),
-    (
-        b"application/vnd.oasis.opendocument.text",
-        "an OpenDocument text",
-    ),
-    (
-        b"application/vnd.oasis.opendocument.spreadsheet",
-        "an OpenDocument spreadsheet",
-    ),
-    (
-        b"application/vnd.oasis.opendocument",
-        "an OpenDocument file",
-    ),
+    (b"application/vnd.oasis.opendocument.text", "an OpenDocument text"),
+    (b"application/vnd.oasis.opendocument.spreadsheet", "an OpenDocument spreadsheet"),
+    (b"application/vnd.oasis.opendocument", "an OpenDocument file"),
     (b"word/", "a Word document"),
     (b"xl/", "an Excel workbook"),
     (b"ppt/", "a PowerPoint presentation"),
@@ -74,10 +62,7 @@ pub(super) fn detect(bytes: &[u8], hints: Hints<'_>) -> Format {
     if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
         return Format::Other(name_zip(bytes));
     }
-    if let Some((_, name)) = SIGNATURES
-        .iter()
-        .find(|(signature, _)| head.starts_with(signature))
-    {
+    if let Some((_, name)) = SIGNATURES.iter().find(|(signature, _)| head.starts_with(signature)) {
         return Format::Other(name);
     }
     if head.get(4..8) == Some(b"ftyp") {
@@ -90,8 +75,7 @@ pub(super) fn detect(bytes: &[u8], hints: Hints<'_>) -> Format {
     }
     let says_pdf = hints.extension == "pdf" || hints.media_type == Some("application/pdf");
     // Readers accept rubbish before the header, and a lost header.
-    if (binary || says_pdf) && (contains(head, b"%PDF-") || (says_pdf && contains(bytes, b" obj")))
-    {
+    if (binary || says_pdf) && (contains(head, b"%PDF-") || (says_pdf && contains(bytes, b" obj"))) {
         return Format::Pdf;
     }
     if binary {
@@ -116,29 +100,17 @@ fn text_hint(hints: Hints<'_>) -> Option<Format> {
         // Many clients call Markdown plain text.
         (Some("text/plain") | None, "md" | "markdown") => Some(Format::Markdown),
         (Some("text/plain"), _) | (None, "txt") => Some(Format::Text),
-        (Some("application/octet-stream"), extension) => text_hint(Hints {
-            extension,
-            media_type: None,
-        }),
+        (Some("application/octet-stream"), extension) => text_hint(Hints { extension, media_type: None }),
         _ => None,
     }
 }
 
 fn is_html(start: &[u8], hints: Hints<'_>) -> bool {
     let says_html = matches!(hints.extension, "html" | "htm" | "xhtml")
-        || matches!(
-            hints.media_type,
-            Some("text/html" | "application/xhtml+xml")
-        );
-    let begins = [&b"<!doctype html"[..], b"<html", b"<head", b"<body"]
-        .iter()
-        .any(|tag| start.starts_with(tag));
-    let later = [&b"<?xml"[..], b"<!--"]
-        .iter()
-        .any(|tag| start.starts_with(tag))
-        && [&b"<!doctype html"[..], b"<html"]
-            .iter()
-            .any(|tag| contains(start, tag));
+        || matches!(hints.media_type, Some("text/html" | "application/xhtml+xml"));
+    let begins = [&b"<!doctype html"[..], b"<html", b"<head", b"<body"].iter().any(|tag| start.starts_with(tag));
+    let later = [&b"<?xml"[..], b"<!--"].iter().any(|tag| start.starts_with(tag))
+        && [&b"<!doctype html"[..], b"<html"].iter().any(|tag| contains(start, tag));
     says_html || begins || later
 }
 
@@ -155,32 +127,21 @@ fn is_mail(start: &[u8]) -> bool {
     ];
     let first_lines = start.split(|&byte| byte == b'\n').take(12);
     let begins = headers.iter().any(|header| start.starts_with(header));
-    begins
-        && first_lines
-            .filter(|line| headers.iter().any(|header| line.starts_with(header)))
-            .count()
-            >= 3
+    begins && first_lines.filter(|line| headers.iter().any(|header| line.starts_with(header))).count() >= 3
 }
 
 /// The beginning without mark and white space, in lower case; every second byte if it looks like UTF-16.
 fn lower_start(head: &[u8]) -> Vec<u8> {
     let start = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
-    let visible = start
-        .iter()
-        .filter(|&&byte| !matches!(byte, 0 | 0xfe | 0xff));
-    visible
-        .skip_while(|byte| byte.is_ascii_whitespace())
-        .map(u8::to_ascii_lowercase)
-        .collect()
+    let visible = start.iter().filter(|&&byte| !matches!(byte, 0 | 0xfe | 0xff));
+    visible.skip_while(|byte| byte.is_ascii_whitespace()).map(u8::to_ascii_lowercase).collect()
 }
 
 fn name_zip(bytes: &[u8]) -> &'static str {
     // The names are in the first part's header and in the directory at the end.
     let head = &bytes[..bytes.len().min(4 * HEAD)];
     let tail = &bytes[bytes.len().saturating_sub(64 * HEAD)..];
-    let found = ZIP_PARTS
-        .iter()
-        .find(|(part, _)| contains(head, part) || contains(tail, part));
+    let found = ZIP_PARTS.iter().find(|(part, _)| contains(head, part) || contains(tail, part));
     found.map_or("a zip archive", |(_, name)| name)
 }
 
@@ -196,9 +157,7 @@ fn looks_binary(sample: &[u8]) -> bool {
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack
-        .windows(needle.len())
-        .any(|window| window == needle)
+    haystack.windows(needle.len()).any(|window| window == needle)
 }
 
 #[cfg(test)]
@@ -206,69 +165,23 @@ mod tests {
     use super::*;
 
     fn check(bytes: &[u8], extension: &str, media_type: Option<&str>, expected: Format) {
-        let found = detect(
-            bytes,
-            Hints {
-                extension,
-                media_type,
-            },
-        );
-        assert_eq!(
-            found,
-            expected,
-            "{:?} as {extension:?} {media_type:?}",
-            String::from_utf8_lossy(bytes)
-        );
+        let found = detect(bytes, Hints { extension, media_type });
+        assert_eq!(found, expected, "{:?} as {extension:?} {media_type:?}", String::from_utf8_lossy(bytes));
     }
 
     #[test]
     fn contents_decide() {
         check(b"%PDF-1.4\n", "txt", Some("text/plain"), Format::Pdf);
         check(b"\n\0\x01%PDF-1.4\n", "", None, Format::Pdf);
-        check(
-            b"PK\x03\x04....word/document.xml",
-            "pdf",
-            None,
-            Format::Other("a Word document"),
-        );
-        check(
-            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
-            "docx",
-            None,
-            Format::Other(SIGNATURES[0].1),
-        );
+        check(b"PK\x03\x04....word/document.xml", "pdf", None, Format::Other("a Word document"));
+        check(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "docx", None, Format::Other(SIGNATURES[0].1));
         check(b"<!DOCTYPE html><p>x", "", None, Format::Html);
         check(b"\xff\xfe<\0h\0t\0m\0l\0>\0", "", None, Format::Html);
-        check(
-            b"<?xml version='1.0'?>\n<!DOCTYPE html>",
-            "",
-            None,
-            Format::Html,
-        );
-        check(
-            b"<?xml version='1.0'?><invoice/>",
-            "xml",
-            None,
-            Format::Text,
-        );
-        check(
-            b"{\\rtf1 x}",
-            "",
-            None,
-            Format::Other("a Rich Text document"),
-        );
-        check(
-            b"From: a\nTo: b\nSubject: c\nDate: d\n\nhello",
-            "",
-            None,
-            Format::Other("an e-mail message"),
-        );
-        check(
-            b"\0\x01\x02\x03\0\0\0",
-            "txt",
-            Some("text/plain"),
-            Format::Other("a binary file of unknown kind"),
-        );
+        check(b"<?xml version='1.0'?>\n<!DOCTYPE html>", "", None, Format::Html);
+        check(b"<?xml version='1.0'?><invoice/>", "xml", None, Format::Text);
+        check(b"{\\rtf1 x}", "", None, Format::Other("a Rich Text document"));
+        check(b"From: a\nTo: b\nSubject: c\nDate: d\n\nhello", "", None, Format::Other("an e-mail message"));
+        check(b"\0\x01\x02\x03\0\0\0", "txt", Some("text/plain"), Format::Other("a binary file of unknown kind"));
         check(b"fn main() {}", "rs", None, Format::Text);
     }
 
@@ -278,12 +191,7 @@ mod tests {
         check(b"<html><p>x", "html", Some("text/plain"), Format::Text);
         check(b"<html><p>x", "md", None, Format::Markdown);
         check(b"# x", "", Some("text/markdown"), Format::Markdown);
-        check(
-            b"# x",
-            "md",
-            Some("application/octet-stream"),
-            Format::Markdown,
-        );
+        check(b"# x", "md", Some("application/octet-stream"), Format::Markdown);
         check(b"{\\rtf1 x}", "txt", None, Format::Text);
         check(b"about %PDF-1.4", "txt", None, Format::Text);
     }

@@ -19,22 +19,13 @@ const LONGEST_TITLE: usize = 200;
 pub(super) fn read(bytes: &[u8]) -> Answer {
     let source = text::decode(bytes, declared_encoding(bytes));
     if nests_too_deep(&source) {
-        return Err(Unreadable::new(
-            Reason::Bomb,
-            format!("its elements nest more than {MOST_NESTED} deep"),
-        ));
+        return Err(Unreadable::new(Reason::Bomb, format!("its elements nest more than {MOST_NESTED} deep")));
     }
     let dom = parse_document(RcDom::default(), ParseOpts::default()).one(source);
-    let mut page = PageText {
-        item_start: usize::MAX,
-        link_end: usize::MAX,
-        ..PageText::default()
-    };
+    let mut page = PageText { item_start: usize::MAX, link_end: usize::MAX, ..PageText::default() };
     page.walk(&dom.document);
     let mut extraction = text::whole(page.text, "text/html")?;
-    extraction.title = page
-        .title
-        .or_else(|| page.headings.first().map(|heading| heading.title.clone()));
+    extraction.title = page.title.or_else(|| page.headings.first().map(|heading| heading.title.clone()));
     extraction.headings = page.headings;
     for page in &mut extraction.pages {
         page.engine = "html5ever".to_owned();
@@ -46,10 +37,7 @@ pub(super) fn read(bytes: &[u8]) -> Answer {
 fn declared_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
     let head = String::from_utf8_lossy(&bytes[..bytes.len().min(2048)]).to_ascii_lowercase();
     let (_, after) = head.split_once("charset=")?;
-    let label = after
-        .trim_start_matches(['"', '\''])
-        .split(['"', '\'', '>', ';', ' ', '/'])
-        .next()?;
+    let label = after.trim_start_matches(['"', '\'']).split(['"', '\'', '>', ';', ' ', '/']).next()?;
     Encoding::for_label(label.as_bytes())
 }
 
@@ -61,9 +49,7 @@ fn nests_too_deep(source: &str) -> bool {
         rest = &rest[at + 1..];
         let closing = rest.starts_with('/');
         let name_part = rest.strip_prefix('/').unwrap_or(rest);
-        let end = name_part
-            .find(|c: char| !c.is_ascii_alphanumeric())
-            .unwrap_or(name_part.len());
+        let end = name_part.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(name_part.len());
         let name = name_part[..end].to_ascii_lowercase();
         if name.is_empty() || never_nests(&name) {
             continue;
@@ -73,11 +59,7 @@ fn nests_too_deep(source: &str) -> bool {
             continue;
         }
         if matches!(name.as_str(), "script" | "style") {
-            let end = rest.find(if name == "script" {
-                "</script"
-            } else {
-                "</style"
-            });
+            let end = rest.find(if name == "script" { "</script" } else { "</style" });
             rest = end.map_or("", |end| &rest[end + 2..]);
             continue;
         }
@@ -90,14 +72,9 @@ fn nests_too_deep(source: &str) -> bool {
 }
 
 fn never_nests(name: &str) -> bool {
-    let closed_by_others = [
-        "p", "li", "td", "th", "tr", "tbody", "thead", "tfoot", "dt", "dd", "option", "body",
-        "html", "head",
-    ];
-    let empty = [
-        "br", "hr", "img", "input", "meta", "link", "col", "area", "base", "embed", "param",
-        "source", "track", "wbr",
-    ];
+    let closed_by_others =
+        ["p", "li", "td", "th", "tr", "tbody", "thead", "tfoot", "dt", "dd", "option", "body", "html", "head"];
+    let empty = ["br", "hr", "img", "input", "meta", "link", "col", "area", "base", "embed", "param", "source", "track", "wbr"];
     closed_by_others.contains(&name) || empty.contains(&name)
 }
 
@@ -152,38 +129,20 @@ impl PageText {
                         if name == "title" && self.title.is_none() {
                             self.title = title_of(&node);
                         }
-                        if matches!(
-                            name.as_str(),
-                            "head" | "script" | "style" | "noscript" | "template" | "svg" | "title"
-                        ) {
+                        if matches!(name.as_str(), "head" | "script" | "style" | "noscript" | "template" | "svg" | "title") {
                             // The head's title is all that is wanted of it.
                             if name == "head" {
                                 let children = node.children.borrow();
-                                let titles =
-                                    children.iter().filter(|child| is_element(child, "title"));
+                                let titles = children.iter().filter(|child| is_element(child, "title"));
                                 steps.extend(titles.map(|child| Step::Enter(child.clone())));
                             }
                             continue;
                         }
                         self.enter(&name);
                         steps.push(Step::Leave(name, self.text.len()));
-                        steps.extend(
-                            node.children
-                                .borrow()
-                                .iter()
-                                .rev()
-                                .cloned()
-                                .map(Step::Enter),
-                        );
+                        steps.extend(node.children.borrow().iter().rev().cloned().map(Step::Enter));
                     }
-                    _ => steps.extend(
-                        node.children
-                            .borrow()
-                            .iter()
-                            .rev()
-                            .cloned()
-                            .map(Step::Enter),
-                    ),
+                    _ => steps.extend(node.children.borrow().iter().rev().cloned().map(Step::Enter)),
                 },
             }
         }
@@ -240,17 +199,10 @@ impl PageText {
         match name {
             "ul" | "ol" => {
                 self.lists.pop();
-                self.want(if self.lists.is_empty() {
-                    Gap::Paragraph
-                } else {
-                    Gap::Line
-                });
+                self.want(if self.lists.is_empty() { Gap::Paragraph } else { Gap::Line });
             }
             "tr" => {
-                let several_lines = self
-                    .rows
-                    .pop()
-                    .is_some_and(|(breaks, _)| self.breaks > breaks);
+                let several_lines = self.rows.pop().is_some_and(|(breaks, _)| self.breaks > breaks);
                 self.end_item(several_lines);
             }
             "li" => self.end_item(false),
@@ -264,11 +216,7 @@ impl PageText {
                 let at = began + (section.len() - section.trim_start().len());
                 let title = one_line(section);
                 if !title.is_empty() {
-                    self.headings.push(Heading {
-                        at,
-                        level: name.as_bytes()[1] - b'0',
-                        title,
-                    });
+                    self.headings.push(Heading { at, level: name.as_bytes()[1] - b'0', title });
                 }
                 self.want(Gap::Paragraph);
             }
@@ -278,8 +226,7 @@ impl PageText {
 
     /// Asks for a gap before the next word. The first block of an item or cell begins on the line where that begins.
     fn want(&mut self, gap: Gap) {
-        let begins_item = self.text.len() == self.item_start
-            && (self.gap >= Gap::Cell || !self.marker.is_empty());
+        let begins_item = self.text.len() == self.item_start && (self.gap >= Gap::Cell || !self.marker.is_empty());
         if !begins_item {
             self.gap = self.gap.max(gap);
         }
@@ -331,13 +278,7 @@ impl PageText {
         }
         if !self.marker.is_empty() {
             let depth = self.lists.len().saturating_sub(1).min(8);
-            let _ = write!(
-                self.text,
-                "{:indent$}{}",
-                "",
-                self.marker,
-                indent = depth * 2
-            );
+            let _ = write!(self.text, "{:indent$}{}", "", self.marker, indent = depth * 2);
             self.marker.clear();
         }
     }
@@ -345,11 +286,10 @@ impl PageText {
 
 fn block_gap(name: &str) -> Gap {
     match name {
-        "p" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "table" | "blockquote" | "hr" | "dl"
-        | "figure" | "article" | "section" | "main" | "header" | "footer" | "nav" | "aside"
-        | "form" | "fieldset" => Gap::Paragraph,
-        "div" | "dt" | "dd" | "caption" | "figcaption" | "address" | "center" | "option"
-        | "legend" | "details" | "summary" | "thead" | "tbody" | "tfoot" | "body" => Gap::Line,
+        "p" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "table" | "blockquote" | "hr" | "dl" | "figure" | "article"
+        | "section" | "main" | "header" | "footer" | "nav" | "aside" | "form" | "fieldset" => Gap::Paragraph,
+        "div" | "dt" | "dd" | "caption" | "figcaption" | "address" | "center" | "option" | "legend" | "details" | "summary"
+        | "thead" | "tbody" | "tfoot" | "body" => Gap::Line,
         _ => Gap::None,
     }
 }
@@ -389,11 +329,8 @@ mod tests {
             "Fees\n\nPay ten, or\nmore.\n\n- one\n- two\n  1. deep\n\nA | B\n1 | 2\n\nSecond part\n\nx&y z ws\n\na\n  b"
         );
         assert_eq!(extraction.title.as_deref(), Some("My page"));
-        let headings: Vec<(u8, &str)> = extraction
-            .headings
-            .iter()
-            .map(|heading| (heading.level, &extraction.text[heading.at..heading.at + 4]))
-            .collect();
+        let headings: Vec<(u8, &str)> =
+            extraction.headings.iter().map(|heading| (heading.level, &extraction.text[heading.at..heading.at + 4])).collect();
         assert_eq!(headings, [(1, "Fees"), (2, "Seco")]);
     }
 
@@ -413,9 +350,6 @@ mod tests {
 
     #[test]
     fn a_page_without_text_is_empty() {
-        assert_eq!(
-            read(b"<html><img src=x></html>").unwrap_err().reason,
-            Reason::Empty
-        );
+        assert_eq!(read(b"<html><img src=x></html>").unwrap_err().reason, Reason::Empty);
     }
 }

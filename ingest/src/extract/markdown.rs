@@ -7,10 +7,7 @@ use crate::model::Heading;
 pub(super) fn read(bytes: &[u8]) -> Answer {
     let mut extraction = text::whole(text::decode(bytes, None), "text/markdown")?;
     extraction.headings = headings(&extraction.text);
-    extraction.title = extraction
-        .headings
-        .first()
-        .map(|heading| heading.title.clone());
+    extraction.title = extraction.headings.first().map(|heading| heading.title.clone());
     Ok(extraction)
 }
 
@@ -32,10 +29,7 @@ fn headings(text: &str) -> Vec<Heading> {
             continue;
         }
         let before = paragraph.take();
-        if let Some(open) = ["```", "~~~"]
-            .into_iter()
-            .find(|open| line.starts_with(open))
-        {
+        if let Some(open) = ["```", "~~~"].into_iter().find(|open| line.starts_with(open)) {
             let length = line.len() - line.trim_start_matches(&open[..1]).len();
             fence = line.get(..length);
             continue;
@@ -45,28 +39,14 @@ fn headings(text: &str) -> Vec<Heading> {
         }
         let hashes = line.len() - line.trim_start_matches('#').len();
         let after_hashes = &line[hashes..];
-        if (1..=6).contains(&hashes)
-            && (after_hashes.is_empty() || after_hashes.starts_with([' ', '\t']))
-        {
+        if (1..=6).contains(&hashes) && (after_hashes.is_empty() || after_hashes.starts_with([' ', '\t'])) {
             let title = after_hashes.trim();
             let closing = title.trim_end_matches('#');
-            let title = if closing.is_empty() || closing.ends_with(' ') {
-                closing.trim_end()
-            } else {
-                title
-            };
+            let title = if closing.is_empty() || closing.ends_with(' ') { closing.trim_end() } else { title };
             push(&mut headings, start, hashes, title);
         } else if let Some((above, title)) = before.filter(|_| is_underline(line)) {
-            push(
-                &mut headings,
-                above,
-                if line.starts_with('=') { 1 } else { 2 },
-                title,
-            );
-        } else if !line.is_empty()
-            && before.is_none()
-            && !line.starts_with(['>', '-', '*', '+', '|', '='])
-        {
+            push(&mut headings, above, if line.starts_with('=') { 1 } else { 2 }, title);
+        } else if !line.is_empty() && before.is_none() && !line.starts_with(['>', '-', '*', '+', '|', '=']) {
             // Only a paragraph of one line is taken for an underlined heading: front matter and wrapped text are not.
             paragraph = Some((start, line));
         }
@@ -75,18 +55,13 @@ fn headings(text: &str) -> Vec<Heading> {
 }
 
 fn is_underline(line: &str) -> bool {
-    line.len() >= 2
-        && (line.bytes().all(|byte| byte == b'=') || line.bytes().all(|byte| byte == b'-'))
+    line.len() >= 2 && (line.bytes().all(|byte| byte == b'=') || line.bytes().all(|byte| byte == b'-'))
 }
 
 fn push(headings: &mut Vec<Heading>, at: usize, level: usize, title: &str) {
     let title = plain(title);
     if !title.is_empty() {
-        headings.push(Heading {
-            at,
-            level: level as u8,
-            title,
-        });
+        headings.push(Heading { at, level: level as u8, title });
     }
 }
 
@@ -116,16 +91,11 @@ mod tests {
 
     #[test]
     fn headings_are_found_where_they_are() {
-        let text = "Title\r\n=====\r\n\r\n## The *fee* [see](x.md) ##\n```\n# not one\n```\ntext\n---\n#no\n    # code\n### C#\n";
+        let text =
+            "Title\r\n=====\r\n\r\n## The *fee* [see](x.md) ##\n```\n# not one\n```\ntext\n---\n#no\n    # code\n### C#\n";
         let found = headings(text);
-        let seen: Vec<(u8, &str)> = found
-            .iter()
-            .map(|heading| (heading.level, heading.title.as_str()))
-            .collect();
-        assert_eq!(
-            seen,
-            [(1, "Title"), (2, "The fee see"), (2, "text"), (3, "C#")]
-        );
+        let seen: Vec<(u8, &str)> = found.iter().map(|heading| (heading.level, heading.title.as_str())).collect();
+        assert_eq!(seen, [(1, "Title"), (2, "The fee see"), (2, "text"), (3, "C#")]);
         assert!(text[found[1].at..].starts_with("## The"));
         assert!(text[found[2].at..].starts_with("text"));
     }

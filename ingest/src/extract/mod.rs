@@ -98,10 +98,7 @@ pub struct Unreadable {
 
 impl Unreadable {
     fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self {
-            reason,
-            detail: detail.into(),
-        }
+        Self { reason, detail: detail.into() }
     }
 }
 

@@ -38,10 +38,7 @@ enum Talk {
 impl Extractor {
     /// An extractor with no worker yet; the first call starts them.
     pub fn new(options: ExtractOptions) -> Self {
-        Self {
-            options,
-            spares: Mutex::new(Vec::new()),
-        }
+        Self { options, spares: Mutex::new(Vec::new()) }
     }
 
     /// Reads one file. Holds a small buffer of the bytes and the text, nothing else of the document.
@@ -50,11 +47,7 @@ impl Extractor {
     ///
     /// Only where we are to blame: no worker could be started, or the source could not be read.
     pub fn extract(&self, source: Source<'_>) -> Result<Extracted, ExtractError> {
-        let mut input = Input {
-            source: source.bytes,
-            hasher: Hasher::new(),
-            bytes: 0,
-        };
+        let mut input = Input { source: source.bytes, hasher: Hasher::new(), bytes: 0 };
         let limit = self.options.max_file_bytes;
         if source.len > limit {
             return Ok(input.into_extracted(Err(too_large_file(limit))));
@@ -62,19 +55,11 @@ impl Extractor {
         let mut buffer = vec![0; BUFFER_BYTES];
         let mut filled = input.read(&mut buffer)?;
         if filled == 0 {
-            return Ok(
-                input.into_extracted(Err(Unreadable::new(Reason::Empty, "the file is empty")))
-            );
+            return Ok(input.into_extracted(Err(Unreadable::new(Reason::Empty, "the file is empty"))));
         }
         let worker = self.take_worker()?;
-        let mut timed = Timed::new(
-            &worker.socket,
-            Duration::from_secs(self.options.wall_seconds),
-        );
-        let mut sent = wire::write_request(
-            &mut timed,
-            &self.request(source.name, source.media_type, source.len),
-        );
+        let mut timed = Timed::new(&worker.socket, Duration::from_secs(self.options.wall_seconds));
+        let mut sent = wire::write_request(&mut timed, &self.request(source.name, source.media_type, source.len));
         while filled > 0 {
             if input.bytes > limit {
                 return Ok(input.into_extracted(Err(too_large_file(limit))));
@@ -96,22 +81,15 @@ impl Extractor {
     }
 
     fn request(&self, name: &str, media_type: Option<&str>, file_bytes: u64) -> Request {
-        let extension = Path::new(name)
-            .extension()
-            .and_then(|extension| extension.to_str())
-            .unwrap_or("");
-        let media_type = media_type
-            .and_then(|declared| declared.split(';').next())
-            .map(|declared| declared.trim());
+        let extension = Path::new(name).extension().and_then(|extension| extension.to_str()).unwrap_or("");
+        let media_type = media_type.and_then(|declared| declared.split(';').next()).map(|declared| declared.trim());
         Request {
             memory_bytes: self.options.memory_bytes,
             cpu_seconds: self.options.cpu_seconds,
             output_bytes: self.options.output_bytes,
             file_bytes,
             extension: extension.to_ascii_lowercase(),
-            media_type: media_type
-                .map(str::to_ascii_lowercase)
-                .filter(|declared| !declared.is_empty()),
+            media_type: media_type.map(str::to_ascii_lowercase).filter(|declared| !declared.is_empty()),
         }
     }
 
@@ -155,33 +133,19 @@ impl Extractor {
     fn judge(&self, talk: Talk, worker: Worker, file_bytes: u64) -> Result<Answer, ExtractError> {
         let limits = &self.options;
         Ok(match talk {
-            Talk::Answered(Ok(extraction))
-                if extraction.text.len() as u64 > limits.output_bytes =>
-            {
+            Talk::Answered(Ok(extraction)) if extraction.text.len() as u64 > limits.output_bytes => {
                 Err(too_long_text(file_bytes, limits.output_bytes))
             }
             Talk::Answered(answer) => answer,
             Talk::TimedOut => Err(out_of_time()),
-            Talk::Invalid => Err(Unreadable::new(
-                Reason::Crashed,
-                "the reader's answer made no sense",
-            )),
+            Talk::Invalid => Err(Unreadable::new(Reason::Crashed, "the reader's answer made no sense")),
             Talk::Silent => match worker.end() {
                 End::Unusable => {
-                    return Err(ExtractError::Worker(io::Error::other(
-                        "it could not limit itself or read its request",
-                    )));
+                    return Err(ExtractError::Worker(io::Error::other("it could not limit itself or read its request")));
                 }
                 End::OutOfTime => Err(out_of_time()),
-                End::OutOfMemory
-                    if file_bytes.saturating_mul(MEMORY_RATIO) > limits.memory_bytes =>
-                {
-                    Err(too_much_memory())
-                }
-                End::OutOfMemory => Err(Unreadable::new(
-                    Reason::Bomb,
-                    "it unfolds to more than the memory a reader may use",
-                )),
+                End::OutOfMemory if file_bytes.saturating_mul(MEMORY_RATIO) > limits.memory_bytes => Err(too_much_memory()),
+                End::OutOfMemory => Err(Unreadable::new(Reason::Bomb, "it unfolds to more than the memory a reader may use")),
                 End::Crash(detail) => Err(Unreadable::new(Reason::Crashed, detail)),
             },
         })
@@ -193,26 +157,17 @@ pub(super) fn too_long_text(file_bytes: u64, limit: u64) -> Unreadable {
     if limit / BOMB_RATIO > file_bytes {
         Unreadable::new(Reason::Bomb, "its text is many times longer than the file")
     } else {
-        Unreadable::new(
-            Reason::TooLarge,
-            format!("its text is longer than {limit} bytes"),
-        )
+        Unreadable::new(Reason::TooLarge, format!("its text is longer than {limit} bytes"))
     }
 }
 
 /// Why a file is refused that is itself large for a worker's memory.
 pub(super) fn too_much_memory() -> Unreadable {
-    Unreadable::new(
-        Reason::TooLarge,
-        "reading it takes more memory than allowed",
-    )
+    Unreadable::new(Reason::TooLarge, "reading it takes more memory than allowed")
 }
 
 fn too_large_file(limit: u64) -> Unreadable {
-    Unreadable::new(
-        Reason::TooLarge,
-        format!("the file is larger than {limit} bytes"),
-    )
+    Unreadable::new(Reason::TooLarge, format!("the file is larger than {limit} bytes"))
 }
 
 fn out_of_time() -> Unreadable {
@@ -242,10 +197,6 @@ impl Input<'_> {
     }
 
     fn into_extracted(self, outcome: Answer) -> Extracted {
-        Extracted {
-            outcome,
-            sha256: Sha256(self.hasher.finalize().into()),
-            bytes: self.bytes,
-        }
+        Extracted { outcome, sha256: Sha256(self.hasher.finalize().into()), bytes: self.bytes }
     }
 }

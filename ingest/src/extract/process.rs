@@ -61,13 +61,9 @@ impl Worker {
         let status = loop {
             match self.child.try_wait() {
                 Ok(Some(status)) => break status,
-                Ok(None) if Instant::now() < deadline => {
-                    std::thread::sleep(Duration::from_millis(2))
-                }
+                Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(2)),
                 _ => {
-                    return End::Crash(
-                        "the reader closed its connection and did not end".to_owned(),
-                    );
+                    return End::Crash("the reader closed its connection and did not end".to_owned());
                 }
             }
         };
@@ -76,14 +72,9 @@ impl Worker {
         }
         match status.signal() {
             Some(signal) if signal == Signal::XCPU.as_raw() => End::OutOfTime,
-            Some(signal) if signal == Signal::ABORT.as_raw() && self.was_out_of_memory() => {
-                End::OutOfMemory
-            }
+            Some(signal) if signal == Signal::ABORT.as_raw() && self.was_out_of_memory() => End::OutOfMemory,
             Some(signal) => End::Crash(format!("the reader was ended by signal {signal}")),
-            None => End::Crash(format!(
-                "the reader ended with status {}",
-                status.code().unwrap_or(-1)
-            )),
+            None => End::Crash(format!("the reader ended with status {}", status.code().unwrap_or(-1))),
         }
     }
 
@@ -114,16 +105,10 @@ pub(super) struct Timed<'a> {
 
 impl<'a> Timed<'a> {
     pub(super) fn new(socket: &'a UnixStream, limit: Duration) -> Self {
-        Self {
-            socket,
-            left: limit,
-        }
+        Self { socket, left: limit }
     }
 
-    fn spend<T>(
-        &mut self,
-        work: impl FnOnce(&UnixStream, Duration) -> io::Result<T>,
-    ) -> io::Result<T> {
+    fn spend<T>(&mut self, work: impl FnOnce(&UnixStream, Duration) -> io::Result<T>) -> io::Result<T> {
         if self.left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }
@@ -131,9 +116,7 @@ impl<'a> Timed<'a> {
         let result = work(self.socket, self.left.max(Duration::from_millis(1)));
         self.left = self.left.saturating_sub(began.elapsed());
         match result {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                Err(io::ErrorKind::TimedOut.into())
-            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(io::ErrorKind::TimedOut.into()),
             other => other,
         }
     }

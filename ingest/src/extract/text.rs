@@ -21,17 +21,8 @@ pub(super) fn whole(text: String, media_type: &str) -> Answer {
     if text.trim().is_empty() {
         return Err(Unreadable::new(Reason::Empty, "it has no text"));
     }
-    let page = Page {
-        number: None,
-        bytes: 0..text.len(),
-        engine: "text".to_owned(),
-    };
-    Ok(Extraction {
-        pages: vec![page],
-        media_type: media_type.to_owned(),
-        text,
-        ..Extraction::default()
-    })
+    let page = Page { number: None, bytes: 0..text.len(), engine: "text".to_owned() };
+    Ok(Extraction { pages: vec![page], media_type: media_type.to_owned(), text, ..Extraction::default() })
 }
 
 /// Encodings of more than one byte a character, in which ASCII has zero bytes.
@@ -48,11 +39,7 @@ pub(super) enum Wide {
 /// A mark decides, then the pattern of zero bytes, then validity as UTF-8, then `declared`, then `chardetng`'s guess.
 pub(super) fn decode(bytes: &[u8], declared: Option<&'static Encoding>) -> String {
     let text = decode_any(bytes, declared);
-    if text.contains('\0') {
-        text.replace('\0', "\u{fffd}")
-    } else {
-        text
-    }
+    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
 }
 
 fn decode_any(bytes: &[u8], declared: Option<&'static Encoding>) -> String {
@@ -66,17 +53,13 @@ fn decode_any(bytes: &[u8], declared: Option<&'static Encoding>) -> String {
     if is_damaged_utf8(bytes) {
         return String::from_utf8_lossy(bytes).into_owned();
     }
-    if let Some(encoding) =
-        declared.filter(|encoding| *encoding != UTF_16LE && *encoding != UTF_16BE)
+    if let Some(encoding) = declared.filter(|encoding| *encoding != UTF_16LE && *encoding != UTF_16BE)
         && let Some(text) = encoding.decode_without_bom_handling_and_without_replacement(bytes)
     {
         return text.into_owned();
     }
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
-    detector.feed(
-        &bytes[..bytes.len().min(GUESS_BYTES)],
-        bytes.len() <= GUESS_BYTES,
-    );
+    detector.feed(&bytes[..bytes.len().min(GUESS_BYTES)], bytes.len() <= GUESS_BYTES);
     let guess = detector.guess(None, Utf8Detection::Deny);
     guess.decode_without_bom_handling(bytes).0.into_owned()
 }
@@ -94,11 +77,7 @@ pub(super) fn wide_encoding(bytes: &[u8]) -> Option<Wide> {
         }
     }
     let sample = &bytes[..bytes.len().min(GUESS_BYTES) & !3];
-    let sample = if sample.is_empty() {
-        &bytes[..bytes.len() & !1]
-    } else {
-        sample
-    };
+    let sample = if sample.is_empty() { &bytes[..bytes.len() & !1] } else { sample };
     let mut zeros = [0_usize; 4];
     for (index, _) in sample.iter().enumerate().filter(|(_, byte)| **byte == 0) {
         zeros[index % 4] += 1;
@@ -114,10 +93,7 @@ pub(super) fn wide_encoding(bytes: &[u8]) -> Option<Wide> {
     };
     // Short binary files can have such a pattern by chance; text has letters and no stray surrogates.
     let text = decode_wide(&bytes[..bytes.len().min(4096) & !3], wide);
-    let odd = text
-        .chars()
-        .filter(|c| *c == '\u{fffd}' || (c.is_control() && !c.is_whitespace()))
-        .count();
+    let odd = text.chars().filter(|c| *c == '\u{fffd}' || (c.is_control() && !c.is_whitespace())).count();
     (odd * 20 <= text.chars().count()).then_some(wide)
 }
 
@@ -134,28 +110,17 @@ fn decode_wide(bytes: &[u8], wide: Wide) -> String {
 fn decode_utf32(bytes: &[u8], number: fn([u8; 4]) -> u32) -> String {
     let mut text = String::new();
     for four in bytes.chunks(4) {
-        let character = <[u8; 4]>::try_from(four)
-            .ok()
-            .and_then(|four| char::from_u32(number(four)));
+        let character = <[u8; 4]>::try_from(four).ok().and_then(|four| char::from_u32(number(four)));
         text.push(character.unwrap_or(char::REPLACEMENT_CHARACTER));
     }
-    text.strip_prefix('\u{feff}')
-        .map(str::to_owned)
-        .unwrap_or(text)
+    text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)
 }
 
 /// ISO-2022-JP is seven-bit and so valid UTF-8; its escape sequences, into Japanese and back, give it away.
 fn decode_iso_2022_jp(bytes: &[u8]) -> Option<String> {
-    let has = |sequences: [&[u8; 3]; 2]| {
-        bytes
-            .windows(3)
-            .any(|window| sequences.iter().any(|sequence| window == *sequence))
-    };
-    let escapes =
-        bytes.contains(&0x1b) && has([b"\x1b$B", b"\x1b$@"]) && has([b"\x1b(B", b"\x1b(J"]);
-    let text = escapes
-        .then(|| ISO_2022_JP.decode_without_bom_handling_and_without_replacement(bytes))
-        .flatten();
+    let has = |sequences: [&[u8; 3]; 2]| bytes.windows(3).any(|window| sequences.iter().any(|sequence| window == *sequence));
+    let escapes = bytes.contains(&0x1b) && has([b"\x1b$B", b"\x1b$@"]) && has([b"\x1b(B", b"\x1b(J"]);
+    let text = escapes.then(|| ISO_2022_JP.decode_without_bom_handling_and_without_replacement(bytes)).flatten();
     text.map(|text| text.into_owned())
 }
 
@@ -183,46 +148,23 @@ mod tests {
     fn encodings_are_found() {
         let text = "Die Gebühr beträgt “zehn” Euro.\r\nZweite Zeile.\r\n";
         assert_eq!(decode(text.as_bytes(), None), text);
-        assert_eq!(
-            decode(&[b"\xef\xbb\xbf", text.as_bytes()].concat(), None),
-            text
-        );
+        assert_eq!(decode(&[b"\xef\xbb\xbf", text.as_bytes()].concat(), None), text);
         assert_eq!(decode(&utf16(text, u16::to_le_bytes), None), text);
         assert_eq!(decode(&utf16(text, u16::to_be_bytes), None), text);
-        assert_eq!(
-            decode(&utf16(&format!("\u{feff}{text}"), u16::to_be_bytes), None),
-            text
-        );
-        let utf32: Vec<u8> = text
-            .chars()
-            .flat_map(|c| u32::from(c).to_be_bytes())
-            .collect();
+        assert_eq!(decode(&utf16(&format!("\u{feff}{text}"), u16::to_be_bytes), None), text);
+        let utf32: Vec<u8> = text.chars().flat_map(|c| u32::from(c).to_be_bytes()).collect();
         assert_eq!(decode(&utf32, None), text);
-        assert_eq!(
-            decode(&encoding_rs::WINDOWS_1252.encode(text).0, None),
-            text
-        );
+        assert_eq!(decode(&encoding_rs::WINDOWS_1252.encode(text).0, None), text);
         let japanese = "日本国民は、正当に選挙された国会における代表者を通じて行動し、";
         for encoding in [encoding_rs::SHIFT_JIS, encoding_rs::EUC_JP, ISO_2022_JP] {
-            assert_eq!(
-                decode(&encoding.encode(japanese).0, None),
-                japanese,
-                "{}",
-                encoding.name()
-            );
+            assert_eq!(decode(&encoding.encode(japanese).0, None), japanese, "{}", encoding.name());
         }
     }
 
     #[test]
     fn bad_bytes_in_utf8_become_replacement_characters() {
-        assert_eq!(
-            decode("Grüße aus Köln für Jürgen\u{0}".as_bytes(), None),
-            "Grüße aus Köln für Jürgen\u{fffd}"
-        );
-        assert_eq!(
-            decode(b"Gr\xc3\xbc\xc3\x9fe \xff K\xc3\xb6ln f\xc3\xbcr", None),
-            "Grüße \u{fffd} Köln für"
-        );
+        assert_eq!(decode("Grüße aus Köln für Jürgen\u{0}".as_bytes(), None), "Grüße aus Köln für Jürgen\u{fffd}");
+        assert_eq!(decode(b"Gr\xc3\xbc\xc3\x9fe \xff K\xc3\xb6ln f\xc3\xbcr", None), "Grüße \u{fffd} Köln für");
     }
 
     #[test]

@@ -64,14 +64,7 @@ pub(super) fn write_answer(out: &mut impl Write, answer: &Answer) -> io::Result<
                 pages: extraction
                     .pages
                     .iter()
-                    .map(|page| {
-                        (
-                            page.number,
-                            page.bytes.start,
-                            page.bytes.end,
-                            page.engine.clone(),
-                        )
-                    })
+                    .map(|page| (page.number, page.bytes.start, page.bytes.end, page.engine.clone()))
                     .collect(),
                 headings: extraction
                     .headings
@@ -82,13 +75,9 @@ pub(super) fn write_answer(out: &mut impl Write, answer: &Answer) -> io::Result<
             },
             extraction.text.as_str(),
         ),
-        Err(unreadable) => (
-            Header::Unreadable {
-                reason: unreadable.reason.as_str().to_owned(),
-                detail: unreadable.detail.clone(),
-            },
-            "",
-        ),
+        Err(unreadable) => {
+            (Header::Unreadable { reason: unreadable.reason.as_str().to_owned(), detail: unreadable.detail.clone() }, "")
+        }
     };
     write_frame(out, &serde_json::to_vec(&header)?, text)
 }
@@ -101,30 +90,11 @@ pub(super) fn read_answer(input: &mut impl Read, most_bytes: u64) -> io::Result<
     };
     let text = String::from_utf8(text).map_err(|_| io::ErrorKind::InvalidData)?;
     match serde_json::from_slice(&header)? {
-        Header::Read {
-            title,
-            media_type,
-            pages,
-            headings,
-            missing_pages,
-        } => {
-            let pages = pages.into_iter().map(|(number, start, end, engine)| Page {
-                number,
-                bytes: start..end,
-                engine,
-            });
-            let headings =
-                headings
-                    .into_iter()
-                    .map(|(at, level, title)| Heading { at, level, title });
-            let extraction = Extraction {
-                title,
-                media_type,
-                pages: pages.collect(),
-                headings: headings.collect(),
-                missing_pages,
-                text,
-            };
+        Header::Read { title, media_type, pages, headings, missing_pages } => {
+            let pages = pages.into_iter().map(|(number, start, end, engine)| Page { number, bytes: start..end, engine });
+            let headings = headings.into_iter().map(|(at, level, title)| Heading { at, level, title });
+            let extraction =
+                Extraction { title, media_type, pages: pages.collect(), headings: headings.collect(), missing_pages, text };
             if !is_well_formed(&extraction) {
                 return Err(io::ErrorKind::InvalidData.into());
             }
@@ -178,21 +148,14 @@ fn read_frame(input: &mut impl Read, most_bytes: u64) -> io::Result<Option<(Vec<
     if header_length > most_bytes || text_length > most_bytes {
         return Err(io::ErrorKind::InvalidData.into());
     }
-    Ok(Some((
-        read_bytes(input, header_length)?,
-        read_bytes(input, text_length)?,
-    )))
+    Ok(Some((read_bytes(input, header_length)?, read_bytes(input, text_length)?)))
 }
 
 /// Exactly `length` bytes; memory is taken as they arrive, not as they are announced.
 fn read_bytes(input: &mut impl Read, length: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     input.take(length).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 == length {
-        Ok(bytes)
-    } else {
-        Err(io::ErrorKind::UnexpectedEof.into())
-    }
+    if bytes.len() as u64 == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
 #[cfg(test)]
@@ -205,22 +168,10 @@ mod tests {
             title: Some("Eins".to_owned()),
             media_type: "application/pdf".to_owned(),
             pages: vec![
-                Page {
-                    number: Some(1),
-                    bytes: 0..6,
-                    engine: "a".to_owned(),
-                },
-                Page {
-                    number: Some(2),
-                    bytes: 6..12,
-                    engine: "b".to_owned(),
-                },
+                Page { number: Some(1), bytes: 0..6, engine: "a".to_owned() },
+                Page { number: Some(2), bytes: 6..12, engine: "b".to_owned() },
             ],
-            headings: vec![Heading {
-                at: 6,
-                level: 2,
-                title: "Zwölf".to_owned(),
-            }],
+            headings: vec![Heading { at: 6, level: 2, title: "Zwölf".to_owned() }],
             missing_pages: vec![3],
         }
     }
@@ -233,10 +184,7 @@ mod tests {
 
     #[test]
     fn answers_arrive_as_they_were_sent() {
-        for answer in [
-            Ok(extraction()),
-            Err(Unreadable::new(Reason::Scanned, "pictures")),
-        ] {
+        for answer in [Ok(extraction()), Err(Unreadable::new(Reason::Scanned, "pictures"))] {
             assert_eq!(there_and_back(&answer).unwrap(), Some(answer));
         }
         assert_eq!(read_answer(&mut [].as_slice(), 10).unwrap(), None);
@@ -253,10 +201,7 @@ mod tests {
         let mut nul = extraction();
         nul.text = nul.text.replace('E', "\0");
         for broken in [inside_a_character, gap, too_far, nul] {
-            assert_eq!(
-                there_and_back(&Ok(broken)).unwrap_err().kind(),
-                io::ErrorKind::InvalidData
-            );
+            assert_eq!(there_and_back(&Ok(broken)).unwrap_err().kind(), io::ErrorKind::InvalidData);
         }
     }
 

@@ -37,9 +37,7 @@ pub fn worker_main() -> ExitCode {
         return ExitCode::from(EXIT_UNUSABLE);
     }
     // The main thread's stack can't be sized from inside. If the parent hangs up there is nobody left to tell.
-    let reader = std::thread::Builder::new()
-        .stack_size(STACK_BYTES)
-        .spawn(move || serve(socket, &request));
+    let reader = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || serve(socket, &request));
     match reader.map(std::thread::JoinHandle::join) {
         Ok(Ok(Ok(()))) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
@@ -48,15 +46,7 @@ pub fn worker_main() -> ExitCode {
 }
 
 fn limit_self(request: &Request) -> rustix::io::Result<()> {
-    let set = |resource, soft, hard| {
-        setrlimit(
-            resource,
-            Rlimit {
-                current: Some(soft),
-                maximum: Some(hard),
-            },
-        )
-    };
+    let set = |resource, soft, hard| setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) });
     set(Resource::Core, 0, 0)?;
     set(Resource::Fsize, 0, 0)?;
     set(Resource::Nofile, 16, 16)?;
@@ -72,12 +62,8 @@ fn limit_self(request: &Request) -> rustix::io::Result<()> {
 fn serve(mut socket: UnixStream, request: &Request) -> io::Result<()> {
     let mut bytes = Vec::new();
     // Growing step by step would take twice the room in the end.
-    let expected = usize::try_from(request.file_bytes)
-        .unwrap_or(usize::MAX)
-        .saturating_add(1);
-    let room = bytes
-        .try_reserve_exact(expected)
-        .map_err(|_| io::ErrorKind::OutOfMemory.into());
+    let expected = usize::try_from(request.file_bytes).unwrap_or(usize::MAX).saturating_add(1);
+    let room = bytes.try_reserve_exact(expected).map_err(|_| io::ErrorKind::OutOfMemory.into());
     match room.and_then(|()| socket.read_to_end(&mut bytes)) {
         Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
             return wire::write_answer(&mut socket, &Err(too_much_memory()));
@@ -94,19 +80,9 @@ fn serve(mut socket: UnixStream, request: &Request) -> io::Result<()> {
         };
         wire::write_answer(&mut socket, &answer).and_then(|()| socket.flush())
     };
-    let hints = Hints {
-        extension: &request.extension,
-        media_type: request.media_type.as_deref(),
-    };
-    let answer = panic::catch_unwind(AssertUnwindSafe(|| {
-        read(bytes, hints, &mut |early| send(early).is_ok())
-    }));
-    let answer = answer.unwrap_or_else(|_| {
-        Err(Unreadable::new(
-            Reason::Damaged,
-            "the reader gave up on its contents",
-        ))
-    });
+    let hints = Hints { extension: &request.extension, media_type: request.media_type.as_deref() };
+    let answer = panic::catch_unwind(AssertUnwindSafe(|| read(bytes, hints, &mut |early| send(early).is_ok())));
+    let answer = answer.unwrap_or_else(|_| Err(Unreadable::new(Reason::Damaged, "the reader gave up on its contents")));
     send(answer)
 }
 
@@ -118,9 +94,6 @@ fn read(bytes: Vec<u8>, hints: Hints<'_>, early: &mut dyn FnMut(Answer) -> bool)
         Format::Html => html::read(&bytes),
         Format::Markdown => markdown::read(&bytes),
         Format::Text => text::read(&bytes),
-        Format::Other(name) => Err(Unreadable::new(
-            Reason::Unsupported,
-            format!("it is {name}, which is not read yet"),
-        )),
+        Format::Other(name) => Err(Unreadable::new(Reason::Unsupported, format!("it is {name}, which is not read yet"))),
     }
 }

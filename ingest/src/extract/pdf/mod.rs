@@ -54,25 +54,15 @@ pub(super) fn read(bytes: Vec<u8>, early: &mut dyn FnMut(Answer) -> bool) -> Ans
         }
         Err(Failure::Damaged) => Document::default(),
     };
-    let mut pages: Vec<(PageText, &str)> = first
-        .pages
-        .iter()
-        .map(|page| (page.clone(), oxide::ENGINE))
-        .collect();
+    let mut pages: Vec<(PageText, &str)> = first.pages.iter().map(|page| (page.clone(), oxide::ENGINE)).collect();
     let doubtful = doubtful_pages(&first.pages);
     if first.pages.is_empty() || !doubtful.is_empty() {
         let so_far = assemble(&pages, &first);
         if so_far.is_ok() && !early(so_far) {
             return Err(Unreadable::new(Reason::Crashed, "nobody listens"));
         }
-        let second = second::read(
-            &bytes,
-            (!first.pages.is_empty()).then_some(doubtful.as_slice()),
-        );
-        pages.resize(
-            pages.len().max(second.len()),
-            (PageText::Failed, oxide::ENGINE),
-        );
+        let second = second::read(&bytes, (!first.pages.is_empty()).then_some(doubtful.as_slice()));
+        pages.resize(pages.len().max(second.len()), (PageText::Failed, oxide::ENGINE));
         for (page, text) in pages.iter_mut().zip(second) {
             if let Some(text) = text.filter(|text| is_better(text, &page.0)) {
                 *page = (PageText::Text(text), second::ENGINE);
@@ -89,10 +79,7 @@ pub(super) fn read(bytes: Vec<u8>, early: &mut dyn FnMut(Answer) -> bool) -> Ans
 
 /// The pages (from 0) worth a second opinion.
 fn doubtful_pages(pages: &[PageText]) -> Vec<usize> {
-    let blank = pages
-        .iter()
-        .filter(|page| matches!(page, PageText::Blank | PageText::Image))
-        .count();
+    let blank = pages.iter().filter(|page| matches!(page, PageText::Blank | PageText::Image)).count();
     let many_blank = blank * 100 > pages.len() * MOST_BLANK_PERCENT;
     let doubtful = pages.iter().enumerate().filter(|(_, page)| match page {
         PageText::Failed => true,
@@ -104,18 +91,13 @@ fn doubtful_pages(pages: &[PageText]) -> Vec<usize> {
 
 fn is_better(second: &str, first: &PageText) -> bool {
     match first {
-        PageText::Text(first) => {
-            quality::is_poor(first) && !quality::is_poor(second) && second.len() * 2 > first.len()
-        }
+        PageText::Text(first) => quality::is_poor(first) && !quality::is_poor(second) && second.len() * 2 > first.len(),
         _ => !second.trim().is_empty() && !quality::is_garbage(second),
     }
 }
 
 fn assemble(pages: &[(PageText, &str)], document: &Document) -> Answer {
-    let mut extraction = Extraction {
-        media_type: "application/pdf".to_owned(),
-        ..Extraction::default()
-    };
+    let mut extraction = Extraction { media_type: "application/pdf".to_owned(), ..Extraction::default() };
     let mut images = 0;
     let mut failed = 0;
     for (index, (page, engine)) in pages.iter().enumerate() {
@@ -136,11 +118,7 @@ fn assemble(pages: &[(PageText, &str)], document: &Document) -> Answer {
             extraction.missing_pages.push(number);
         }
         let bytes = start..extraction.text.len();
-        extraction.pages.push(Page {
-            number: Some(number),
-            bytes,
-            engine: (*engine).to_owned(),
-        });
+        extraction.pages.push(Page { number: Some(number), bytes, engine: (*engine).to_owned() });
     }
     if extraction.text.trim().is_empty() {
         return Err(match (images, failed) {
@@ -151,10 +129,7 @@ fn assemble(pages: &[(PageText, &str)], document: &Document) -> Answer {
         });
     }
     extraction.headings = outline::headings(&document.outline, &extraction);
-    let first_heading = extraction
-        .headings
-        .first()
-        .map(|heading: &Heading| heading.title.clone());
+    let first_heading = extraction.headings.first().map(|heading: &Heading| heading.title.clone());
     extraction.title = document.title.clone().or(first_heading);
     Ok(extraction)
 }
@@ -162,12 +137,7 @@ fn assemble(pages: &[(PageText, &str)], document: &Document) -> Answer {
 /// Adds a page's text without control characters, with one kind of line end and no white space at its ends.
 fn push_clean(out: &mut String, text: &str) {
     for line in text.trim_matches(['\n', '\r', '\u{c}', ' ']).lines() {
-        out.extend(
-            line.trim_end()
-                .chars()
-                .map(|c| if c == '\t' { ' ' } else { c })
-                .filter(|c| !c.is_control()),
-        );
+        out.extend(line.trim_end().chars().map(|c| if c == '\t' { ' ' } else { c }).filter(|c| !c.is_control()));
         out.push('\n');
     }
     out.truncate(out.trim_end_matches('\n').len());

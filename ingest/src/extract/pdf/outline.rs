@@ -58,12 +58,7 @@ fn collect(pdf: &PdfDocument, items: &[OutlineItem], level: u8, entries: &mut Ve
             None => None,
         };
         let words: Vec<&str> = item.title.split_whitespace().collect();
-        let title: String = words
-            .join(" ")
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(LONGEST_TITLE)
-            .collect();
+        let title: String = words.join(" ").chars().filter(|c| !c.is_control()).take(LONGEST_TITLE).collect();
         if let Some(page) = page.filter(|_| !title.is_empty()) {
             entries.push(Entry { title, level, page });
         }
@@ -79,16 +74,9 @@ pub(super) fn headings(entries: &[Entry], extraction: &Extraction) -> Vec<Headin
             continue;
         };
         // In order and never twice at one place, whatever the bookmarks say.
-        let from = headings
-            .last()
-            .map_or(0, |heading| heading.at + 1)
-            .max(page.bytes.start);
+        let from = headings.last().map_or(0, |heading| heading.at + 1).max(page.bytes.start);
         if let Some(at) = find_line(&extraction.text, from, page.bytes.end, &entry.title) {
-            headings.push(Heading {
-                at,
-                level: entry.level,
-                title: entry.title.clone(),
-            });
+            headings.push(Heading { at, level: entry.level, title: entry.title.clone() });
         }
     }
     headings
@@ -99,12 +87,7 @@ fn find_line(text: &str, from: usize, to: usize, title: &str) -> Option<usize> {
     let mut at = from;
     // `from` may lie inside a line or even a character; the first whole line after it is meant, or one that begins there.
     if at > 0 && text.as_bytes().get(at - 1) != Some(&b'\n') {
-        at += text
-            .as_bytes()
-            .get(at..to)?
-            .iter()
-            .position(|byte| *byte == b'\n')?
-            + 1;
+        at += text.as_bytes().get(at..to)?.iter().position(|byte| *byte == b'\n')? + 1;
     }
     while at < to {
         let line = text.get(at..to)?;
@@ -119,11 +102,7 @@ fn find_line(text: &str, from: usize, to: usize, title: &str) -> Option<usize> {
 fn begins_with(text: &str, title: &str) -> bool {
     let fold = |c: char| c.to_lowercase();
     let mut rest = text.chars().filter(|c| !c.is_whitespace()).flat_map(fold);
-    title
-        .chars()
-        .filter(|c| !c.is_whitespace())
-        .flat_map(fold)
-        .all(|wanted| rest.next() == Some(wanted))
+    title.chars().filter(|c| !c.is_whitespace()).flat_map(fold).all(|wanted| rest.next() == Some(wanted))
 }
 
 #[cfg(test)]
@@ -134,33 +113,11 @@ mod tests {
     #[test]
     fn bookmarks_become_headings_only_where_their_words_are() {
         let text = "Contents\n1. Fees\n\n1.  FEES\nPay.\nZahlung für 1. Fees\n";
-        let page = |number, bytes| Page {
-            number: Some(number),
-            bytes,
-            engine: String::new(),
-        };
-        let extraction = Extraction {
-            text: text.into(),
-            pages: vec![page(1, 0..18), page(2, 18..text.len())],
-            ..Extraction::default()
-        };
-        let entry = |title: &str, page| Entry {
-            title: title.into(),
-            level: 1,
-            page,
-        };
-        let found = headings(
-            &[
-                entry("1. Fees", 1),
-                entry("Nowhere", 1),
-                entry("1. Fees", 1),
-                entry("x", 7),
-            ],
-            &extraction,
-        );
-        assert_eq!(
-            found.iter().map(|heading| heading.at).collect::<Vec<_>>(),
-            [18]
-        );
+        let page = |number, bytes| Page { number: Some(number), bytes, engine: String::new() };
+        let extraction =
+            Extraction { text: text.into(), pages: vec![page(1, 0..18), page(2, 18..text.len())], ..Extraction::default() };
+        let entry = |title: &str, page| Entry { title: title.into(), level: 1, page };
+        let found = headings(&[entry("1. Fees", 1), entry("Nowhere", 1), entry("1. Fees", 1), entry("x", 7)], &extraction);
+        assert_eq!(found.iter().map(|heading| heading.at).collect::<Vec<_>>(), [18]);
     }
 }

@@ -30,15 +30,9 @@ fn open(bytes: &[u8]) -> Result<Document, Failure> {
     if count > MOST_PAGES {
         return Err(Failure::TooManyPages);
     }
-    let mut document = Document {
-        opened: true,
-        title: title(&pdf),
-        ..Document::default()
-    };
+    let mut document = Document { opened: true, title: title(&pdf), ..Document::default() };
     for index in 0..count {
-        document
-            .pages
-            .push(guard(|| page(&pdf, index)).unwrap_or(PageText::Failed));
+        document.pages.push(guard(|| page(&pdf, index)).unwrap_or(PageText::Failed));
     }
     document.outline = guard(|| outline::read(&pdf)).unwrap_or_default();
     Ok(document)
@@ -61,13 +55,8 @@ fn page(pdf: &PdfDocument, index: usize) -> PageText {
 }
 
 fn shows_something(pdf: &PdfDocument, index: usize) -> bool {
-    let images = pdf
-        .page_image_handles(index)
-        .is_ok_and(|images| !images.is_empty());
-    images
-        || pdf
-            .extract_paths(index)
-            .is_ok_and(|paths| paths.len() >= DRAWN_TEXT_PATHS)
+    let images = pdf.page_image_handles(index).is_ok_and(|images| !images.is_empty());
+    images || pdf.extract_paths(index).is_ok_and(|paths| paths.len() >= DRAWN_TEXT_PATHS)
 }
 
 /// The title in the document's own metadata, unless a program put it there.
@@ -82,8 +71,8 @@ fn title(pdf: &PdfDocument) -> Option<String> {
 fn is_sane_title(title: &str) -> bool {
     let lower = title.to_lowercase();
     let endings = [
-        "doc", "docx", "pdf", "rtf", "txt", "qxd", "indd", "xls", "xlsx", "ppt", "pptx", "htm",
-        "html", "tmp", "wpd", "odt", "pages", "dvi", "tex",
+        "doc", "docx", "pdf", "rtf", "txt", "qxd", "indd", "xls", "xlsx", "ppt", "pptx", "htm", "html", "tmp", "wpd", "odt",
+        "pages", "dvi", "tex",
     ];
     let beginnings = [
         "microsoft word",
@@ -96,18 +85,12 @@ fn is_sane_title(title: &str) -> bool {
         "file:",
         "(anonymous)",
     ];
-    let odd = title
-        .chars()
-        .any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER);
+    let odd = title.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER);
     title.chars().filter(|c| c.is_alphabetic()).count() >= 2
         && title.chars().count() <= LONGEST_TITLE
         && !odd
-        && !lower
-            .rsplit_once('.')
-            .is_some_and(|(_, ending)| endings.contains(&ending))
-        && !beginnings
-            .iter()
-            .any(|beginning| lower.starts_with(beginning))
+        && !lower.rsplit_once('.').is_some_and(|(_, ending)| endings.contains(&ending))
+        && !beginnings.iter().any(|beginning| lower.starts_with(beginning))
 }
 
 pub(super) fn resolve(pdf: &PdfDocument, object: &Object) -> Option<Object> {

@@ -29,9 +29,7 @@ fn garbage_percent(text: &str) -> usize {
     let mut bad = 0;
     for c in text.chars().filter(|c| !c.is_whitespace()) {
         all += 1;
-        bad += usize::from(
-            c == '\u{fffd}' || c.is_control() || ('\u{e000}'..='\u{f8ff}').contains(&c),
-        );
+        bad += usize::from(c == '\u{fffd}' || c.is_control() || ('\u{e000}'..='\u{f8ff}').contains(&c));
     }
     (bad * 100_usize).div_ceil(all.max(1))
 }
@@ -40,10 +38,7 @@ fn has_split_words(text: &str) -> bool {
     let mut words = 0;
     let mut short = 0;
     // Only words of letters that are written with spaces: numbers in tables and CJK are short by nature.
-    for word in text
-        .split_whitespace()
-        .filter(|word| word.chars().all(is_spaced_letter))
-    {
+    for word in text.split_whitespace().filter(|word| word.chars().all(is_spaced_letter)) {
         words += 1;
         short += usize::from(word.chars().count() <= 2);
     }
@@ -64,13 +59,8 @@ mod tests {
         assert!(!is_poor(&good.repeat(5)));
         let split = "Th e par ti es a gr ee th at al l no ti ce s un de r th is co nt ra ct sh al l be gi ve n ";
         assert!(is_poor(&split.repeat(5)));
-        assert!(
-            is_poor("\u{f021}\u{f022}\u{f023} abc")
-                && is_hopeless("7+,6\u{3}$*5((0(17\u{3}DQG\u{3}R")
-        );
-        assert!(!is_hopeless(
-            "\u{f0b7} a line of a list \u{f0b7} and another one"
-        ));
+        assert!(is_poor("\u{f021}\u{f022}\u{f023} abc") && is_hopeless("7+,6\u{3}$*5((0(17\u{3}DQG\u{3}R"));
+        assert!(!is_hopeless("\u{f0b7} a line of a list \u{f0b7} and another one"));
         assert!(!is_poor("合 同 双 方 ".repeat(50).as_str()));
         assert!(!is_poor("1 2 3 4 5 6 7 8 9 ".repeat(50).as_str()));
     }

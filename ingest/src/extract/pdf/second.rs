@@ -19,11 +19,7 @@ pub(super) fn read(bytes: &[u8], wanted: Option<&[usize]>) -> Vec<Option<String>
         let count = pdf.get_pages().len();
         let mut pages = vec![None; count];
         let asked: Vec<usize> = wanted.map_or_else(|| (0..count).collect(), <[usize]>::to_vec);
-        for index in asked
-            .into_iter()
-            .filter(|index| *index < count)
-            .take(MOST_PAGES)
-        {
+        for index in asked.into_iter().filter(|index| *index < count).take(MOST_PAGES) {
             pages[index] = guard(|| page(&pdf, index)).flatten();
         }
         Some(pages)

@@ -11,22 +11,10 @@ fn pdf(pages: &[&str], extra: &str) -> Vec<u8> {
         let number = offsets.len();
         out.extend(format!("{number} 0 obj\n{body}\nendobj\n").into_bytes());
     };
-    let kids: Vec<String> = (0..pages.len())
-        .map(|index| format!("{} 0 R", 5 + 2 * index))
-        .collect();
+    let kids: Vec<String> = (0..pages.len()).map(|index| format!("{} 0 R", 5 + 2 * index)).collect();
     add(&mut out, "<< /Type /Catalog /Pages 2 0 R >>".into());
-    add(
-        &mut out,
-        format!(
-            "<< /Type /Pages /Kids [{}] /Count {} >>",
-            kids.join(" "),
-            pages.len()
-        ),
-    );
-    add(
-        &mut out,
-        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>".into(),
-    );
+    add(&mut out, format!("<< /Type /Pages /Kids [{}] /Count {} >>", kids.join(" "), pages.len()));
+    add(&mut out, "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>".into());
     add(&mut out, "<< /Title (Lease of the Mill) >>".into());
     for (index, content) in pages.iter().enumerate() {
         let content_number = 6 + 2 * index;
@@ -37,13 +25,7 @@ fn pdf(pages: &[&str], extra: &str) -> Vec<u8> {
                  /Resources << /Font << /F1 3 0 R >> >> >>"
             ),
         );
-        add(
-            &mut out,
-            format!(
-                "<< /Length {} >>\nstream\n{content}\nendstream",
-                content.len()
-            ),
-        );
+        add(&mut out, format!("<< /Length {} >>\nstream\n{content}\nendstream", content.len()));
     }
     let start = out.len();
     let mut table = format!("xref\n0 {}\n0000000000 65535 f \n", offsets.len() + 1);
@@ -51,9 +33,7 @@ fn pdf(pages: &[&str], extra: &str) -> Vec<u8> {
         table.push_str(&format!("{offset:010} 00000 n \n"));
     }
     let size = offsets.len() + 1;
-    table.push_str(&format!(
-        "trailer\n<< /Size {size} /Root 1 0 R /Info 4 0 R {extra} >>\nstartxref\n{start}\n%%EOF\n"
-    ));
+    table.push_str(&format!("trailer\n<< /Size {size} /Root 1 0 R /Info 4 0 R {extra} >>\nstartxref\n{start}\n%%EOF\n"));
     out.extend(table.into_bytes());
     out
 }
@@ -70,18 +50,11 @@ fn read_quietly(bytes: Vec<u8>) -> Answer {
 
 #[test]
 fn pages_come_in_order_with_their_numbers() {
-    let extraction = read_quietly(pdf(
-        &[&words("The first page."), &words("The second page.")],
-        "",
-    ))
-    .unwrap();
+    let extraction = read_quietly(pdf(&[&words("The first page."), &words("The second page.")], "")).unwrap();
     assert_eq!(extraction.text, "The first page.\n\nThe second page.");
     let numbers: Vec<Option<u32>> = extraction.pages.iter().map(|page| page.number).collect();
     assert_eq!(numbers, [Some(1), Some(2)]);
-    assert_eq!(
-        &extraction.text[extraction.pages[1].bytes.clone()],
-        "The second page."
-    );
+    assert_eq!(&extraction.text[extraction.pages[1].bytes.clone()], "The second page.");
     assert_eq!(extraction.title.as_deref(), Some("Lease of the Mill"));
     assert!(extraction.missing_pages.is_empty());
 }
@@ -107,10 +80,7 @@ fn no_text_has_its_reasons() {
 #[test]
 fn both_engines_read_a_plain_page() {
     let bytes = pdf(&[&words("Hello both."), &words("Not asked.")], "");
-    assert_eq!(
-        oxide::read(&bytes).ok().unwrap().pages[0],
-        PageText::Text("Hello both.".into())
-    );
+    assert_eq!(oxide::read(&bytes).ok().unwrap().pages[0], PageText::Text("Hello both.".into()));
     let second = second::read(&bytes, Some(&[0]));
     assert_eq!(second[0].as_deref().map(str::trim), Some("Hello both."));
     assert_eq!(second[1], None);

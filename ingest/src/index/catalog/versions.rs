@@ -141,7 +141,13 @@ impl Catalog {
                 )?;
                 for (id, NewChunk { chunk, hash }) in (first..).zip(&new.chunks) {
                     insert.execute(params![
-                        id, version, chunk.page, chunk.heading_path, chunk.span.start as i64, chunk.span.end as i64, hash.0,
+                        id,
+                        version,
+                        chunk.page,
+                        chunk.heading_path,
+                        chunk.span.start as i64,
+                        chunk.span.end as i64,
+                        hash.0,
                         chunk.text
                     ])?;
                 }
@@ -207,7 +213,8 @@ impl Catalog {
     /// Makes every staged version that both indexes hold (changes up to `upto`) searchable, in one transaction. How many.
     pub fn flip(&self, upto: Seq) -> Result<u64, IndexError> {
         let any = self.read(|tx| {
-            let mut statement = tx.prepare_cached("SELECT EXISTS (SELECT 1 FROM versions WHERE state = 'staged' AND seq <= ?1)")?;
+            let mut statement =
+                tx.prepare_cached("SELECT EXISTS (SELECT 1 FROM versions WHERE state = 'staged' AND seq <= ?1)")?;
             Ok(statement.query_row([upto.0 as i64], |row| row.get::<_, bool>(0))?)
         })?;
         if !any {
