@@ -11,7 +11,7 @@ use strongroom_ingest::model::Fingerprint;
 use super::{App, Event};
 use crate::config::{self, Environment};
 use crate::http::health::Dense;
-use crate::models::{HubModel, Located, LocatedModel, Models, RuntimeBuild, Want, WantedModel};
+use crate::models::{HubModel, Located, LocatedModel, Missing, Models, ModelsError, RuntimeBuild, Want, WantedModel};
 
 /// A bulk session that had nothing to do for so long gives its memory back.
 const IDLE: Duration = Duration::from_secs(60);
@@ -37,10 +37,10 @@ pub fn load(app: &App, fetch: Fetch, tell: &dyn Fn(Event)) {
             tell(Event::ModelLoaded);
         }
         Err(why) => {
-            tracing::warn!(why, "no embedding model: full-text search works, search by meaning does not");
-            app.embedders.unavailable(why.clone());
-            app.ready.set_dense(Dense::Missing(why.clone()));
-            tell(Event::ModelMissing(why));
+            tracing::warn!(why = why.short, "no embedding model: full-text search works, search by meaning does not");
+            app.embedders.unavailable(why.short.clone());
+            app.ready.set_dense(Dense::Missing(why.short));
+            tell(Event::ModelMissing(why.full));
         }
     }
 }
@@ -51,27 +51,27 @@ pub fn load(app: &App, fetch: Fetch, tell: &dyn Fn(Event)) {
 /// Why it cannot be loaded, for people.
 pub fn switch(app: &App, model: &str, tell: &dyn Fn(Event)) -> Result<String, String> {
     let wanted = config::Embedding { model: config::model_named(model), ..app.config.embedding.clone() };
-    let embedder = start(app, &wanted, Fetch::Allowed, tell)?;
+    let embedder = start(app, &wanted, Fetch::Allowed, tell).map_err(|why| why.short)?;
     let name = embedder.model_name().to_owned();
     app.embedders.activate(embedder);
     app.ready.set_dense(Dense::Ok);
     Ok(name)
 }
 
-fn start(app: &App, wanted: &config::Embedding, fetch: Fetch, tell: &dyn Fn(Event)) -> Result<Embedder, String> {
+fn start(app: &App, wanted: &config::Embedding, fetch: Fetch, tell: &dyn Fn(Event)) -> Result<Embedder, Why> {
     let models = app.models.as_ref().ok_or(NO_CACHE)?;
     let want = want(models, wanted)?;
     let mut located = models.locate(&want);
     if !located.missing.is_empty() {
         if fetch == Fetch::No || wanted.offline {
-            return Err(missing_message(&located));
+            return Err(missing(&located));
         }
         let fetched = models.fetch(&want, &mut |progress| tell(Event::Fetching(progress)));
         tell(Event::Fetched);
-        located = fetched.map_err(|error| error.to_string())?;
+        located = fetched.map_err(not_fetched)?;
     }
     let options = options(models, located, wanted, app.config.indexing.threads)?;
-    Embedder::start(options).map_err(|error| error.to_string())
+    Embedder::start(options).map_err(|error| error.to_string().into())
 }
 
 /// What is said where models cannot be kept.
@@ -137,20 +137,62 @@ fn runtime_build(models: &Models, device: config::Device) -> RuntimeBuild {
     }
 }
 
-/// What is missing and the ways to bring it.
-pub fn missing_message(located: &Located) -> String {
-    let files: Vec<String> = located.missing.iter().map(|missing| missing.file.display().to_string()).collect();
-    let mut remedies: Vec<&str> = Vec::new();
-    for remedy in located.missing.iter().flat_map(|missing| &missing.remedies) {
-        if !remedies.contains(&remedy.as_str()) {
-            remedies.push(remedy);
-        }
-    }
-    format!("not on this machine: {}. Any one of these brings it: {}", files.join(", "), remedies.join("; "))
+/// Why there is no model.
+#[derive(Clone, Debug)]
+pub struct Why {
+    /// In one line, for answers of the API and for the log.
+    pub short: String,
+    /// With every way to get it, a line each, for people at a terminal.
+    pub full: String,
 }
 
-fn options(models: &Models, located: Located, wanted: &config::Embedding, threads: usize) -> Result<EmbedOptions, String> {
-    let message = missing_message(&located);
+impl<T: Into<String>> From<T> for Why {
+    fn from(text: T) -> Self {
+        let full = text.into();
+        // What is many lines long says what it is about in its first.
+        let short = full.lines().next().unwrap_or_default().trim_end_matches(':').to_owned();
+        Self { short, full }
+    }
+}
+
+/// What is missing and the ways to bring it.
+pub fn missing(located: &Located) -> Why {
+    let name = |missing: &Missing| missing.file.file_name().map(|name| name.to_string_lossy().into_owned());
+    let names: Vec<String> = located.missing.iter().filter_map(name).collect();
+    let short = format!(
+        "not on this machine: {}: `strongroom models fetch` fetches it, `strongroom doctor` shows other ways",
+        names.join(", ")
+    );
+    let mut full = String::from("not on this machine:\n");
+    for missing in &located.missing {
+        full += &format!("  {}\n", missing.file.display());
+    }
+    full += "Each of these brings it:";
+    let mut told: Vec<&str> = Vec::new();
+    for remedy in located.missing.iter().flat_map(|missing| &missing.remedies) {
+        if !told.contains(&remedy.as_str()) {
+            told.push(remedy);
+            full += &format!("\n  - {remedy}");
+        }
+    }
+    Why { short, full }
+}
+
+fn not_fetched(error: ModelsError) -> Why {
+    let short = match &error {
+        ModelsError::Unavailable { missing: files, tried } => {
+            let located = Located { missing: files.clone(), ..Located::default() };
+            let tried: Vec<String> =
+                tried.iter().map(|reason| reason.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+            format!("{} (tried: {})", missing(&located).short, tried.join("; "))
+        }
+        other => other.to_string(),
+    };
+    Why { short, full: error.to_string() }
+}
+
+fn options(models: &Models, located: Located, wanted: &config::Embedding, threads: usize) -> Result<EmbedOptions, Why> {
+    let message = missing(&located);
     let precision = match wanted.precision {
         config::Precision::Int8 => Precision::Int8,
         config::Precision::Fp32 => Precision::Fp32,

@@ -1,6 +1,5 @@
 //! Runs the app behind its doors until SIGINT or SIGTERM comes.
 
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -156,8 +155,8 @@ async fn stop_on((mut interrupt, mut terminate): (Signal, Signal), stop: watch::
     std::process::exit(130);
 }
 
-fn until(mut stopped: watch::Receiver<bool>) -> impl Future<Output = ()> + Send + 'static {
-    async move { wait(&mut stopped).await }
+async fn until(mut stopped: watch::Receiver<bool>) {
+    wait(&mut stopped).await;
 }
 
 async fn wait(stopped: &mut watch::Receiver<bool>) {

@@ -94,10 +94,10 @@ impl Show {
                 bar.finish_and_clear();
             }
             if let Some(why) = &progress.paused
-                && self.last_text != text
+                && self.last_text != *why
             {
                 self.say(&format!("Indexing is paused: {why}"));
-                self.last_text = text;
+                self.last_text.clone_from(why);
             }
             return;
         }

