@@ -171,16 +171,9 @@ pub const WORKER: &str = "extract-worker";
 
 fn extract_options(config: &Config) -> Result<ExtractOptions, AppError> {
     let program = std::env::current_exe().map_err(|source| AppError::Io { what: "find this program's own file", source })?;
-    Ok(ExtractOptions {
-        program,
-        arguments: vec![WORKER.into()],
-        memory_bytes: 2 << 30,
-        cpu_seconds: 300,
-        wall_seconds: 600,
-        output_bytes: 256 << 20,
-        max_file_bytes: config.indexing.max_file_size,
-        spare_workers: 1,
-    })
+    let mut options = ExtractOptions::new(program, vec![WORKER.into()]);
+    options.max_file_bytes = config.indexing.max_file_size;
+    Ok(options)
 }
 
 /// Tells in the log what may go wrong later: little free space.

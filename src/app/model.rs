@@ -237,7 +237,7 @@ fn keep_old_models(app: &App, active: &Embedder) {
         tried.push(fingerprint.clone());
         let old = of_fingerprint(&fingerprint, &app.config.embedding);
         match start(app, &old, Fetch::No, &|_| {}) {
-            Ok(embedder) if *embedder.fingerprint() == fingerprint => app.embedders.activate(embedder),
+            Ok(embedder) if *embedder.fingerprint() == fingerprint => app.embedders.keep(embedder),
             _ => tracing::warn!(
                 model = model_of(&fingerprint),
                 "the model that some collections were embedded with is not on this machine: \

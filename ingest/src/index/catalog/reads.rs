@@ -207,7 +207,7 @@ impl Catalog {
         self.read(|tx| {
             let mut statement = tx.prepare_cached(
                 "SELECT DISTINCT v.id, d.id, d.path, v.title FROM chunks c JOIN versions v ON v.id = c.version
-                 JOIN documents d ON d.live = v.id WHERE c.hash = ?1 ORDER BY d.path",
+                 JOIN documents d ON d.id = v.document AND d.live = v.id WHERE c.hash = ?1 ORDER BY d.path",
             )?;
             let mut twins = HashMap::new();
             for hash in hashes {

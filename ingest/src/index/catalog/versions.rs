@@ -234,7 +234,7 @@ impl Catalog {
                 tx.prepare_cached(
                     "UPDATE documents SET live = ?1, staged = NULL, indexed_at = ?2, reason = NULL, detail = NULL, attempts = 0,
                         state = (SELECT CASE missing_pages WHEN '' THEN 'indexed' ELSE 'partial' END FROM versions WHERE id = ?1)
-                     WHERE staged = ?1",
+                     WHERE id = (SELECT document FROM versions WHERE id = ?1)",
                 )?
                 .execute([*version, now_ns()])?;
             }
