@@ -124,9 +124,6 @@ async fn look(app: Arc<App>, tell: Tell, mut stopped: watch::Receiver<bool>) {
     loop {
         let (looked, told) = (Arc::clone(&app), Arc::clone(&tell));
         let looking = tokio::task::spawn_blocking(move || {
-            if let Some(embedder) = looked.embedders.active() {
-                looked.metrics.set_chunks_embedded(embedder.embedded());
-            }
             told(Event::Indexing(looked.pipeline.progress()));
         });
         // A panic in there was told of by the hook; the server goes on.

@@ -125,12 +125,6 @@ impl Metrics {
         metrics
     }
 
-    /// Carries over how many chunks went through the model since the start; whoever embeds counts them. Never goes down.
-    pub fn set_chunks_embedded(&self, total: u64) {
-        let _carrying = self.carrying.lock().unwrap_or_else(PoisonError::into_inner);
-        raise(&self.embedded, total);
-    }
-
     pub(super) fn count_request(&self, outcome: Outcome, took: Duration) {
         let route = RouteLabel { route: outcome.route.clone() };
         self.request_seconds.get_or_create(&route).observe(took.as_secs_f64());
@@ -152,6 +146,7 @@ impl Metrics {
         let _carrying = self.carrying.lock().unwrap_or_else(PoisonError::into_inner);
         raise(&self.finished, progress.finished);
         raise(&self.committed, progress.chunks);
+        raise(&self.embedded, progress.embedded);
         self.queue.set(progress.pending as i64);
         self.queue_bytes.set(progress.pending_bytes as i64);
         self.paused.set(i64::from(progress.paused.is_some()));
@@ -224,12 +219,10 @@ mod tests {
     #[test]
     fn a_scrape_sums_over_collections_and_names_none() {
         let metrics = Metrics::new();
-        let progress = Progress { paused: Some("disk".into()), pending: 7, chunks: 30, finished: 5, ..Progress::default() };
+        let progress = Progress { paused: Some("disk".into()), pending: 7, chunks: 30, embedded: 12, finished: 5, ..Progress::default() };
         let scrape = Scrape { progress, collections: vec![record("acme", 40), record("zeta", 2)] };
         metrics.take(&scrape);
         metrics.take(&scrape);
-        metrics.set_chunks_embedded(9);
-        metrics.set_chunks_embedded(12);
         metrics.count_search(Mode::Dense, Duration::from_millis(3));
         let text = metrics.encode();
         for line in [

@@ -19,7 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("retrieve", &["ingest::model", "ingest::embed", "ingest::index"]),
     ("answer", &["retrieve", "egress", "ingest::model", "ingest::index::DocumentRef"]),
     ("escalate", &["answer", "ledger", "egress", "ingest::model"]),
-    ("ask", &["retrieve", "answer", "escalate", "ledger", "usage", "ingest::model", "ingest::index::Store"]),
+    ("ask", &["retrieve", "answer", "escalate", "ledger", "usage", "ingest::model", "ingest::index"]),
     (
         "http",
         &[

@@ -54,6 +54,12 @@ impl Embedders {
         all.find(|embedder| embedder.fingerprint() == fingerprint).cloned()
     }
 
+    /// Chunks that went through any of the loaded models since it was loaded.
+    pub fn embedded(&self) -> u64 {
+        let loaded = self.inner.read();
+        loaded.active.iter().chain(&loaded.others).map(Embedder::embedded).sum()
+    }
+
     /// Why there is no active model; none if there is one, or nobody said.
     pub fn why(&self) -> Option<String> {
         self.inner.read().why.clone()

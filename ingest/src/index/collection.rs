@@ -148,7 +148,7 @@ impl Collection {
         match &*slot {
             Slot::Open(index) => Ok(index.clone()),
             Slot::Damaged => Err(IndexError::Rebuilding("full-text")),
-            Slot::Closed => match LexicalIndex::open(&self.text_folder(self.generation(TEXT_GENERATION)?)) {
+            Slot::Closed => match self.open_text() {
                 Ok(index) => {
                     let index = Arc::new(index);
                     *slot = Slot::Open(index.clone());
@@ -166,6 +166,30 @@ impl Collection {
         }
     }
 
+    fn open_text(&self) -> Result<LexicalIndex, LexicalError> {
+        let failed = |error: IndexError| LexicalError::Failed(error.to_string());
+        let index = LexicalIndex::open(&self.text_folder(self.generation(TEXT_GENERATION).map_err(failed)?))?;
+        if self.is_behind(index.watermark()).map_err(failed)? {
+            return Err(LexicalError::Damaged("it lacks what is searchable".into()));
+        }
+        Ok(index)
+    }
+
+    fn open_vectors(&self, dimension: usize) -> Result<EdgeIndex, VectorError> {
+        let failed = |error: IndexError| VectorError::Failed(error.to_string());
+        let generation = self.generation(super::catalog::VECTOR_GENERATION).map_err(failed)?;
+        let index = EdgeIndex::open(EdgeOptions::new(self.vector_folder(generation), dimension))?;
+        if self.is_behind(index.watermark()).map_err(failed)? {
+            return Err(VectorError::Damaged("it lacks what is searchable".into()));
+        }
+        Ok(index)
+    }
+
+    /// What is searchable was in both indexes once: one that is behind it has lost files.
+    fn is_behind(&self, watermark: Seq) -> Result<bool, IndexError> {
+        Ok(watermark < self.catalog.last_live()?)
+    }
+
     /// The vector index; opens it if needed. None before the collection's first vectors.
     pub fn vector_index(&self) -> Result<Option<Arc<dyn VectorStore>>, IndexError> {
         if let Some(index) = self.vectors.read().get() {
@@ -178,8 +202,7 @@ impl Collection {
             Slot::Damaged => Err(IndexError::Rebuilding("vector")),
             Slot::Closed => {
                 let Some(dimension) = self.dimension()? else { return Ok(None) };
-                let generation = self.generation(super::catalog::VECTOR_GENERATION)?;
-                match EdgeIndex::open(EdgeOptions::new(self.vector_folder(generation), dimension)) {
+                match self.open_vectors(dimension) {
                     Ok(index) => {
                         let index: Arc<dyn VectorStore> = Arc::new(index);
                         *slot = Slot::Open(index.clone());

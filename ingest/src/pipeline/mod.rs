@@ -154,6 +154,8 @@ pub struct Progress {
     pub finished: u64,
     /// Chunks committed since the process started.
     pub chunks: u64,
+    /// Chunks that went through a model since the process started; what had a vector already did not.
+    pub embedded: u64,
     /// Bytes of source files still to be read.
     pub pending_bytes: u64,
     /// Estimate of the time left; none while it is unknown.

@@ -116,6 +116,7 @@ impl Shared {
             pending,
             finished: self.finished.load(Ordering::Relaxed),
             chunks: self.chunks.load(Ordering::Relaxed),
+            embedded: self.embedders.embedded(),
             pending_bytes,
             left,
             strays: sorted(&self.strays),

@@ -272,6 +272,14 @@ impl Catalog {
         })
     }
 
+    /// The newest change that a searchable version came with: an index that is behind it has lost what it had.
+    pub fn last_live(&self) -> Result<Seq, IndexError> {
+        self.read(|tx| {
+            let seq: i64 = tx.query_row("SELECT COALESCE(MAX(seq), 0) FROM versions WHERE state = 'live'", [], |row| row.get(0))?;
+            Ok(Seq(seq as u64))
+        })
+    }
+
     /// The last change there is.
     pub fn last_change(&self) -> Result<Seq, IndexError> {
         self.read(|tx| Ok(Seq(last_seq(tx)?.0)))
