@@ -17,7 +17,11 @@ use super::vector::edge::{EdgeIndex, EdgeOptions};
 use super::vector::{VectorError, VectorHit, VectorStore};
 use crate::model::{ChunkId, CollectionId, Fingerprint, Scope, Seq, TextHash, VersionId};
 
+pub(super) const CATALOG: &str = "catalog.db";
 pub(super) const TEXT_GENERATION: &str = "text_generation";
+
+/// Why an index can't be used that knows of changes which the catalog has not.
+const AHEAD: &str = "it is ahead of the catalog";
 
 /// An open collection.
 pub struct Collection {
@@ -52,7 +56,12 @@ impl<T: ?Sized> Slot<T> {
 
 impl Collection {
     pub(super) fn open(id: CollectionId, name: String, folder: PathBuf, tasks: Arc<Tasks>) -> Result<Self, IndexError> {
-        let catalog = Catalog::open(&folder.join("catalog.db"))?;
+        let file = folder.join(CATALOG);
+        // It was made with the collection: an empty one in its place would pass for a collection without documents.
+        if fs::metadata(&file).map_or(0, |file| file.len()) == 0 {
+            return Err(IndexError::Damaged("its catalog is gone".into()));
+        }
+        let catalog = Catalog::open(&file)?;
         let collection = Self {
             id,
             name,
@@ -148,7 +157,7 @@ impl Collection {
         match &*slot {
             Slot::Open(index) => Ok(index.clone()),
             Slot::Damaged => Err(IndexError::Rebuilding("full-text")),
-            Slot::Closed => match LexicalIndex::open(&self.text_folder(self.generation(TEXT_GENERATION)?)) {
+            Slot::Closed => match self.open_text() {
                 Ok(index) => {
                     let index = Arc::new(index);
                     *slot = Slot::Open(index.clone());
@@ -179,7 +188,7 @@ impl Collection {
             Slot::Closed => {
                 let Some(dimension) = self.dimension()? else { return Ok(None) };
                 let generation = self.generation(super::catalog::VECTOR_GENERATION)?;
-                match EdgeIndex::open(EdgeOptions::new(self.vector_folder(generation), dimension)) {
+                match self.open_vectors(generation, dimension) {
                     Ok(index) => {
                         let index: Arc<dyn VectorStore> = Arc::new(index);
                         *slot = Slot::Open(index.clone());
@@ -196,6 +205,27 @@ impl Collection {
                 }
             }
         }
+    }
+
+    /// Opens the full-text index; one that is ahead of its catalog (put back from a copy) would never hear of changes again.
+    fn open_text(&self) -> Result<LexicalIndex, LexicalError> {
+        let failed = |error: IndexError| LexicalError::Failed(error.to_string());
+        let folder = self.text_folder(self.generation(TEXT_GENERATION).map_err(failed)?);
+        let index = LexicalIndex::open(&folder)?;
+        if index.watermark() > self.catalog.last_change().map_err(failed)? {
+            return Err(LexicalError::Damaged(AHEAD.into()));
+        }
+        Ok(index)
+    }
+
+    /// The same for the vector index.
+    fn open_vectors(&self, generation: u64, dimension: usize) -> Result<EdgeIndex, VectorError> {
+        let index = EdgeIndex::open(EdgeOptions::new(self.vector_folder(generation), dimension))?;
+        let last = self.catalog.last_change().map_err(|error| VectorError::Failed(error.to_string()))?;
+        if index.watermark() > last {
+            return Err(VectorError::Damaged(AHEAD.into()));
+        }
+        Ok(index)
     }
 
     /// Marks the full-text index for rebuild if the error says that its files are broken.
@@ -259,6 +289,19 @@ impl Collection {
             let _ = index.rest();
         }
         *self.vectors.write() = Slot::Closed;
+    }
+
+    /// After a rebuild that failed: what is used next finds the damage again and asks for another.
+    pub(super) fn forget_damage(&self) {
+        let mut text = self.text.write();
+        if matches!(&*text, Slot::Damaged) {
+            *text = Slot::Closed;
+        }
+        drop(text);
+        let mut vectors = self.vectors.write();
+        if matches!(&*vectors, Slot::Damaged) {
+            *vectors = Slot::Closed;
+        }
     }
 
     /// Generations that an interrupted rebuild left, and those that a finished one replaced.
