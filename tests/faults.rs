@@ -84,14 +84,17 @@ fn wait_found(server: &Server, collection: &str, query: &str, paths: &[&str]) {
     wait(server, &format!("{query} in {paths:?}"), || {
         let reply = server.request("POST", "/api/v1/search", Some(&body));
         let hits = (reply.status == 200).then(|| reply.json()["hits"].clone())?;
-        let found: Vec<String> = hits.as_array()?.iter().map(|hit| hit["document"]["path"].as_str().unwrap().to_owned()).collect();
+        let found: Vec<String> =
+            hits.as_array()?.iter().map(|hit| hit["document"]["path"].as_str().unwrap().to_owned()).collect();
         (found == paths).then_some(())
     });
 }
 
 /// Waits until so many chunks went through the model: the metric follows a little behind.
 fn wait_embedded(server: &Server, number: f64) {
-    wait(server, "the metric of embedded chunks", || (server.metric("strongroom_chunks_embedded_total") == number).then_some(()));
+    wait(server, "the metric of embedded chunks", || {
+        (server.metric("strongroom_chunks_embedded_total") == number).then_some(())
+    });
 }
 
 fn is_root() -> bool {
@@ -115,7 +118,10 @@ fn files_that_cannot_be_documents_say_why_and_the_others_are_found() {
     assert_eq!(outcome(&server, "good.txt"), ("indexed".into(), Value::Null));
     assert_eq!(outcome(&server, "empty.txt"), ("unreadable".into(), json!("empty")));
     assert_eq!(outcome(&server, "huge.txt"), ("unreadable".into(), json!("too_large")));
-    assert_eq!(outcome(&server, "noise.pdf").0, if outcome(&server, "noise.pdf").1.is_null() { "indexed" } else { "unreadable" });
+    assert_eq!(
+        outcome(&server, "noise.pdf").0,
+        if outcome(&server, "noise.pdf").1.is_null() { "indexed" } else { "unreadable" }
+    );
     if is_root() {
         println!("skipped: a file without read permission, because root may read everything");
     } else {
@@ -268,7 +274,9 @@ fn names_that_swap_chain_and_are_replaced_keep_every_text_and_embed_nothing() {
     fs::rename(place.file("d.txt"), place.file("swap.tmp")).unwrap();
     fs::rename(place.file("e.txt"), place.file("d.txt")).unwrap();
     fs::rename(place.file("swap.tmp"), place.file("e.txt")).unwrap();
-    for (word, path) in [("origina", "b.txt"), ("originb", "c.txt"), ("originc", "z.txt"), ("origind", "e.txt"), ("origine", "d.txt")] {
+    for (word, path) in
+        [("origina", "b.txt"), ("originb", "c.txt"), ("originc", "z.txt"), ("origind", "e.txt"), ("origine", "d.txt")]
+    {
         wait_found(&server, "acme", word, &[path]);
     }
     server.wait_indexed("acme", 5);
@@ -322,8 +330,10 @@ fn a_damaged_catalog_is_that_collections_trouble_alone() {
         assert_eq!(server.put(name, "a.txt", &format!("This is about {word}.")).status, 201);
     }
     let id = |name: &str| server.collection(name)["id"].as_str().unwrap().to_owned();
-    let catalogs: Vec<PathBuf> =
-        ["broken", "cut", "late"].iter().map(|name| place.data().join("collections").join(id(name)).join("catalog.db")).collect();
+    let catalogs: Vec<PathBuf> = ["broken", "cut", "late"]
+        .iter()
+        .map(|name| place.data().join("collections").join(id(name)).join("catalog.db"))
+        .collect();
     assert_eq!(server.stop(), Some(0));
     for wal in ["-wal", "-shm"] {
         // Clean stops leave none; if one were left it would heal the file.
@@ -361,7 +371,9 @@ fn a_damaged_catalog_is_that_collections_trouble_alone() {
 #[test]
 fn damaged_indexes_are_rebuilt_by_themselves_and_embed_nothing() {
     let ruins: [(&str, fn(&Path)); 3] = [
-        ("overwritten", |file| fs::write(file, vec![0xee; usize::try_from(fs::metadata(file).unwrap().len()).unwrap()]).unwrap()),
+        ("overwritten", |file| {
+            fs::write(file, vec![0xee; usize::try_from(fs::metadata(file).unwrap().len()).unwrap()]).unwrap()
+        }),
         ("cut short", |file| File::options().write(true).open(file).unwrap().set_len(3).unwrap()),
         ("removed", |file| fs::remove_file(file).unwrap()),
     ];
@@ -386,7 +398,11 @@ fn damaged_indexes_are_rebuilt_by_themselves_and_embed_nothing() {
                 (reply.status == 200 && reply.json()["hits"].as_array()?.len() == 8).then_some(())
             });
             if what != "removed" {
-                assert!(server.log()[log..].contains("damaged"), "{kind} {what}: the log does not say so:\n{}", &server.log()[log..]);
+                assert!(
+                    server.log()[log..].contains("damaged"),
+                    "{kind} {what}: the log does not say so:\n{}",
+                    &server.log()[log..]
+                );
             }
             assert_eq!(server.metric("strongroom_chunks_embedded_total"), 0.0, "{kind} {what}");
             // And it goes on taking changes.
@@ -438,7 +454,9 @@ fn a_folder_that_vanishes_or_loses_all_is_missing_answers_and_comes_back() {
     // All of its files are gone, then back: a disk that was not mounted.
     fs::rename(place.clients().join("acme"), &away).unwrap();
     fs::create_dir(place.clients().join("acme")).unwrap();
-    server.wait_for("acme", "the files to be missed", |record| record["missing"].is_string() && record["documents"]["indexed"] == 11);
+    server.wait_for("acme", "the files to be missed", |record| {
+        record["missing"].is_string() && record["documents"]["indexed"] == 11
+    });
     std::thread::sleep(Duration::from_secs(3));
     answers();
     fs::remove_dir(place.clients().join("acme")).unwrap();
@@ -481,7 +499,9 @@ fn a_signal_ends_the_server_while_a_large_document_is_read() {
     let server = place.serve();
     let mut text = String::new();
     for number in 0..60_000 {
-        text.push_str(&format!("Article {number}. The parties shall honour obligation {number} at all times and in good faith.\n\n"));
+        text.push_str(&format!(
+            "Article {number}. The parties shall honour obligation {number} at all times and in good faith.\n\n"
+        ));
     }
     place.write("large.txt", &text);
     server.wait_for("acme", "the large file", |record| record["documents"]["pending"] == 1);
@@ -545,7 +565,8 @@ fn a_disk_that_runs_full_pauses_indexing_and_space_lets_it_go_on() {
     place.write("b.txt", "The second clause is about guavas.");
     server.wait_for("acme", "the file that waits", |record| record["documents"]["pending"] == 1);
     assert_eq!(server.found("acme", "papayas"), ["a.txt"], "searches go on");
-    let refused = http::request(server.address, "PUT", "/api/v1/collections/vault/documents/c.txt", &[], b"No room for lemons.");
+    let refused =
+        http::request(server.address, "PUT", "/api/v1/collections/vault/documents/c.txt", &[], b"No room for lemons.");
     assert!((500..600).contains(&refused.status), "{}", refused.text());
     assert!(server.get("/api/v1/collections/vault/documents/c.txt").status == 404, "nothing of it was stored");
 
@@ -587,7 +608,8 @@ fn forced_past_a_full_disk_it_may_die_but_converges_once_there_is_space() {
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(6) && !server.ended() {
         // What it answers, if it does, is its own affair; it must not lose what it acknowledges.
-        let _ = http::try_request(server.address, "PUT", "/api/v1/collections/vault/documents/full.txt", &[], b"Refused or kept.");
+        let _ =
+            http::try_request(server.address, "PUT", "/api/v1/collections/vault/documents/full.txt", &[], b"Refused or kept.");
         std::thread::sleep(Duration::from_millis(200));
     }
     println!("on a full disk the server {}", if server.ended() { "died" } else { "lived on" });

@@ -140,7 +140,9 @@ impl World {
             }
             (72..80, Some(one)) => {
                 // Two files change names.
-                let Some(other) = self.any_file().filter(|other| *other != one && !other.ends_with("pdf") && !one.ends_with("pdf")) else {
+                let Some(other) =
+                    self.any_file().filter(|other| *other != one && !other.ends_with("pdf") && !one.ends_with("pdf"))
+                else {
                     return;
                 };
                 self.rename(&one, "swap.tmp");
@@ -230,7 +232,8 @@ fn settle(server: &Server, collection: &str, wanted: &BTreeMap<String, String>) 
         if right && record["documents"]["pending"] == 0 && server.get("/api/v1/indexing").json()["pending"] == 0 {
             return;
         }
-        let wrong: Vec<_> = listed.iter().filter(|(path, (hash, state))| state != "indexed" || wanted.get(*path) != Some(hash)).collect();
+        let wrong: Vec<_> =
+            listed.iter().filter(|(path, (hash, state))| state != "indexed" || wanted.get(*path) != Some(hash)).collect();
         let lacking: Vec<_> = wanted.keys().filter(|path| !listed.contains_key(*path)).collect();
         assert!(
             begun.elapsed() < PATIENCE,
@@ -294,7 +297,8 @@ fn compare(server: &Server, collection: &str, wanted: &BTreeMap<String, Content>
     let hits = search(server, collection, "dense", "what do the parties agree on", Some(&texts));
     let found: Vec<String> = hits.iter().flat_map(paths).collect();
     assert_eq!(found.iter().cloned().collect::<BTreeSet<_>>(), texts, "dense finds every text");
-    let places: BTreeSet<String> = hits.iter().map(|hit| format!("{} {} {}", hit["document"]["path"], hit["start"], hit["end"])).collect();
+    let places: BTreeSet<String> =
+        hits.iter().map(|hit| format!("{} {} {}", hit["document"]["path"], hit["start"], hit["end"])).collect();
     assert_eq!(places.len(), hits.len(), "dense finds a passage twice: {hits:?}");
 }
 
@@ -390,7 +394,8 @@ fn invariant_3_after_kill_9_at_any_moment_a_restart_converges() {
         }
         let server = Server::launch(&data, Start { folders: vec![&clients], ..Start::default() });
         // Some are killed while they start, some while they work.
-        let life = Duration::from_millis(if world.dice.roll(4) == 0 { world.dice.roll(600) } else { 600 + world.dice.roll(1500) });
+        let life =
+            Duration::from_millis(if world.dice.roll(4) == 0 { world.dice.roll(600) } else { 600 + world.dice.roll(1500) });
         let pid = rustix::process::Pid::from_raw(i32::try_from(server.pid()).unwrap()).unwrap();
         let killer = std::thread::spawn(move || {
             std::thread::sleep(life);

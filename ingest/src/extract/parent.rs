@@ -174,12 +174,8 @@ impl Extractor {
                     return Err(ExtractError::Worker(io::Error::other("it could not limit itself or read its request")));
                 }
                 End::OutOfTime => Err(out_of_time()),
-                End::OutOfMemory if file_bytes.saturating_mul(MEMORY_RATIO) > limits.memory_bytes => {
-                    Err(too_much_memory())
-                }
-                End::OutOfMemory => {
-                    Err(Unreadable::new(Reason::Bomb, "it unfolds to more than the memory a reader may use"))
-                }
+                End::OutOfMemory if file_bytes.saturating_mul(MEMORY_RATIO) > limits.memory_bytes => Err(too_much_memory()),
+                End::OutOfMemory => Err(Unreadable::new(Reason::Bomb, "it unfolds to more than the memory a reader may use")),
                 End::Crash(detail) => Err(Unreadable::new(Reason::Crashed, detail)),
             },
         })

@@ -68,7 +68,9 @@ impl Store {
         // An empty registry would make leftovers of all collections.
         let lost = fs::metadata(&registry).map_or(true, |file| file.len() == 0);
         if lost && fs::read_dir(options.data.join("collections"))?.next().is_some() {
-            return Err(IndexError::Damaged("strongroom.db is gone from the data folder, but not its collections: bring it back".into()));
+            return Err(IndexError::Damaged(
+                "strongroom.db is gone from the data folder, but not its collections: bring it back".into(),
+            ));
         }
         let registry = Registry::open(&registry)?;
         let store = Self {

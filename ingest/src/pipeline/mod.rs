@@ -38,7 +38,7 @@ pub struct PipelineOptions {
     pub watched: Vec<WatchedRoot>,
     /// How the extraction worker is started and limited.
     pub extract: ExtractOptions,
-    /// Documents worked on at the same time.
+    /// Documents worked on at the same time. With 0 nothing is watched and nothing is read.
     pub workers: usize,
     /// Time between two full sweeps of every watched folder.
     pub sweep_every: Duration,
@@ -249,7 +249,9 @@ impl Pipeline {
                 tracing::error!(%error, "watched folders are not looked at");
             }
         };
-        threads.feeding.push(spawn("sweeper", &shared, sweep)?);
+        if workers > 0 {
+            threads.feeding.push(spawn("sweeper", &shared, sweep)?);
+        }
         drop(threads);
         Ok(pipeline)
     }

@@ -161,7 +161,8 @@ fn moved(
             return true;
         }
         let Look::Seen(observed) = observe(shared, root, file) else { return true };
-        let Some(place) = candidates.iter().position(|path| gone.get(path.as_str()).is_some_and(|k| k.sha256 == observed.sha256))
+        let Some(place) =
+            candidates.iter().position(|path| gone.get(path.as_str()).is_some_and(|k| k.sha256 == observed.sha256))
         else {
             return true;
         };

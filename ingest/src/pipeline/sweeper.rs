@@ -37,11 +37,8 @@ pub(super) struct Sweeper<'a> {
 
 /// Runs until asked to stop.
 pub(super) fn run(shared: &Shared, asks: Receiver<Ask>) -> Result<(), PipelineError> {
-    let options = WatchOptions {
-        ignore: shared.options.ignore.clone(),
-        settle: shared.options.settle,
-        ..WatchOptions::default()
-    };
+    let options =
+        WatchOptions { ignore: shared.options.ignore.clone(), settle: shared.options.settle, ..WatchOptions::default() };
     let rules = Rules::from_options(&options).map_err(|error| PipelineError::Failed(error.to_string()))?;
     let (sender, hints) = crossbeam_channel::bounded(1024);
     let watcher = match Watcher::start(options, sender) {
@@ -253,7 +250,9 @@ impl Sweeper<'_> {
             Ok(()) => {
                 self.listening.insert(folder.to_owned());
             }
-            Err(error) => tracing::warn!(%error, "no events come from a watched folder: only the regular sweeps will find changes"),
+            Err(error) => {
+                tracing::warn!(%error, "no events come from a watched folder: only the regular sweeps will find changes")
+            }
         }
     }
 

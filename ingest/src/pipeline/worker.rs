@@ -82,9 +82,7 @@ fn one(shared: &Shared, job: Job) -> Result<(), WorkError> {
         Err(why) if why.reason == Reason::TooLarge || extracted.sha256 == pending.sha256 => {
             unreadable(shared, &collection, &pending, &Unreadable { reason: why.reason, detail: why.detail })
         }
-        Ok(extraction) if extracted.sha256 == pending.sha256 => {
-            commit(shared, &collection, &pending, extractor, &extraction)
-        }
+        Ok(extraction) if extracted.sha256 == pending.sha256 => commit(shared, &collection, &pending, extractor, &extraction),
         _ => {
             shared.look(root.as_deref());
             Err(WorkError::Other("the file changed while it was read".into()))
@@ -210,8 +208,10 @@ fn engines(pages: &[Page]) -> String {
             _ => runs.push((number, number, &page.engine)),
         }
     }
-    let words = runs.iter().map(|(from, to, engine)| {
-        if from == to { format!("{from} {engine}") } else { format!("{from}-{to} {engine}") }
-    });
+    let words = runs.iter().map(
+        |(from, to, engine)| {
+            if from == to { format!("{from} {engine}") } else { format!("{from}-{to} {engine}") }
+        },
+    );
     words.collect::<Vec<_>>().join(", ")
 }

@@ -30,9 +30,7 @@ pub struct Unembedded {
 
 fn id_of(tx: &Transaction<'_>, fingerprint: &Fingerprint) -> Result<i64, IndexError> {
     tx.prepare_cached("INSERT OR IGNORE INTO fingerprints (name) VALUES (?1)")?.execute([&fingerprint.0])?;
-    Ok(tx
-        .prepare_cached("SELECT id FROM fingerprints WHERE name = ?1")?
-        .query_row([&fingerprint.0], |row| row.get(0))?)
+    Ok(tx.prepare_cached("SELECT id FROM fingerprints WHERE name = ?1")?.query_row([&fingerprint.0], |row| row.get(0))?)
 }
 
 fn known_id(tx: &Transaction<'_>, fingerprint: &Fingerprint) -> Result<Option<i64>, IndexError> {

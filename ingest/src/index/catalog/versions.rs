@@ -146,7 +146,13 @@ impl Catalog {
                 )?;
                 for (id, NewChunk { chunk, hash }) in (first..).zip(&new.chunks) {
                     insert.execute(params![
-                        id, version, chunk.page, chunk.heading_path, chunk.span.start as i64, chunk.span.end as i64, hash.0,
+                        id,
+                        version,
+                        chunk.page,
+                        chunk.heading_path,
+                        chunk.span.start as i64,
+                        chunk.span.end as i64,
+                        hash.0,
                         chunk.text
                     ])?;
                 }
@@ -212,7 +218,8 @@ impl Catalog {
     /// Makes every staged version that both indexes hold (changes up to `upto`) searchable, in one transaction. How many.
     pub fn flip(&self, upto: Seq) -> Result<u64, IndexError> {
         let any = self.read(|tx| {
-            let mut statement = tx.prepare_cached("SELECT EXISTS (SELECT 1 FROM versions WHERE state = 'staged' AND seq <= ?1)")?;
+            let mut statement =
+                tx.prepare_cached("SELECT EXISTS (SELECT 1 FROM versions WHERE state = 'staged' AND seq <= ?1)")?;
             Ok(statement.query_row([upto.0 as i64], |row| row.get::<_, bool>(0))?)
         })?;
         if !any {
@@ -232,7 +239,7 @@ impl Catalog {
                 tx.prepare_cached(
                     "UPDATE documents SET live = ?1, staged = NULL, indexed_at = ?2, reason = NULL, detail = NULL, attempts = 0,
                         state = (SELECT CASE missing_pages WHEN '' THEN 'indexed' ELSE 'partial' END FROM versions WHERE id = ?1)
-                     WHERE staged = ?1",
+                     WHERE id = (SELECT document FROM versions WHERE id = ?1)",
                 )?
                 .execute([*version, now_ns()])?;
             }
