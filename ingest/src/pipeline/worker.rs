@@ -60,6 +60,7 @@ fn one(shared: &Shared, job: Job) -> Result<(), WorkError> {
         }
         // Gone or moved since it was seen: the next look at the folder says what became of it.
         Err(_) if root.is_some() => {
+            shared.troubled.lock().insert(job.collection);
             shared.look(root.as_deref());
             return Ok(());
         }
@@ -73,6 +74,10 @@ fn one(shared: &Shared, job: Job) -> Result<(), WorkError> {
         };
         WorkError::Other(format!("{error}: {cause}"))
     })?;
+    if shared.ending() {
+        // The reader may have been ended under it.
+        return Ok(());
+    }
     match extracted.outcome {
         Err(why) if why.reason == Reason::TooLarge || extracted.sha256 == pending.sha256 => {
             unreadable(shared, &collection, &pending, &Unreadable { reason: why.reason, detail: why.detail })

@@ -259,16 +259,24 @@ pub(super) fn state_of(word: &str) -> Result<DocumentState, IndexError> {
 
 fn observe_one(tx: &Transaction<'_>, seen: &Observed) -> Result<Registered, IndexError> {
     let found = tx
-        .prepare_cached("SELECT id, sha256, state, staged, live FROM documents WHERE path = ?1")?
+        .prepare_cached("SELECT id, sha256, state, staged, live, reason FROM documents WHERE path = ?1")?
         .query_row([&seen.path], |row| {
-            Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, String>(2)?, row.get(3)?, row.get(4)?))
+            let reason = row.get::<_, Option<String>>(5)?;
+            Ok((
+                row.get::<_, Vec<u8>>(0)?,
+                row.get::<_, Vec<u8>>(1)?,
+                row.get::<_, String>(2)?,
+                row.get(3)?,
+                row.get(4)?,
+                reason,
+            ))
         })
         .optional()?;
     let (state, reason, detail) = match &seen.unreadable {
         None => ("pending", None, None),
         Some((reason, detail)) => ("unreadable", Some(reason.as_str()), Some(detail.as_str())),
     };
-    let Some((id, sha256, old_state, staged, live)) = found else {
+    let Some((id, sha256, old_state, staged, live, old_reason)) = found else {
         let id = DocumentId(Uuid::new_v4().as_u128());
         tx.prepare_cached(
             "INSERT INTO documents (id, path, state, reason, detail, queued, sha256, bytes, modified_ns, inode, declared_type)
@@ -290,7 +298,7 @@ fn observe_one(tx: &Transaction<'_>, seen: &Observed) -> Result<Registered, Inde
         return Ok(Registered { id, created: true, unchanged: false });
     };
     let was_refused = state_of(&old_state)? == DocumentState::Unreadable && seen.unreadable.is_none() && sha256 == [0; 32];
-    let same = sha256 == seen.sha256.0 && !was_refused && (seen.unreadable.is_none() || old_state == "unreadable");
+    let same = sha256 == seen.sha256.0 && !was_refused && (seen.unreadable.is_none() || old_reason.as_deref() == reason);
     let id = id_of(id)?;
     if same {
         tx.prepare_cached("UPDATE documents SET modified_ns = ?2, inode = ?3 WHERE id = ?1")?.execute(params![

@@ -61,6 +61,24 @@ pub(super) fn insert(tx: &Transaction<'_>, fingerprint: i64, vectors: &[(TextHas
     Ok(())
 }
 
+/// Whether some of `hashes` have no vector of that model, neither in the catalog nor among `brought`: a purge may have taken
+/// away what was there when the others were embedded.
+pub(super) fn lacking<'a>(
+    tx: &Transaction<'_>,
+    fingerprint: i64,
+    hashes: impl Iterator<Item = &'a TextHash>,
+    brought: &[(TextHash, Vec<f32>)],
+) -> Result<bool, IndexError> {
+    let mut known: HashSet<TextHash> = brought.iter().map(|(hash, _)| *hash).collect();
+    let mut statement = tx.prepare_cached("SELECT 1 FROM vectors WHERE hash = ?1 AND fingerprint = ?2")?;
+    for hash in hashes {
+        if known.insert(*hash) && !statement.exists(params![hash.0, fingerprint])? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 fn numbers(bytes: &[u8]) -> Vec<f32> {
     bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect()
 }

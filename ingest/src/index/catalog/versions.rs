@@ -57,7 +57,7 @@ pub enum Committed {
     At(Seq),
     /// The document is gone, or has other bytes by now: nothing was kept.
     Stale,
-    /// The collection's vectors are of another model by now: embed again.
+    /// The collection's vectors are of another model by now, or some that were there are gone: embed again.
     OtherModel,
 }
 
@@ -121,6 +121,11 @@ impl Catalog {
             let Some(staged) = waiting(tx, id, new.sha256)? else { return Ok(Committed::Stale) };
             let fits = vectors::admit(tx, new.fingerprint.as_ref())?;
             let Some(fingerprint) = fits else { return Ok(Committed::OtherModel) };
+            if let Some(fingerprint) = fingerprint
+                && vectors::lacking(tx, fingerprint, new.chunks.iter().map(|new| &new.hash), &new.vectors)?
+            {
+                return Ok(Committed::OtherModel);
+            }
             hide(tx, staged)?;
             let first = next_chunk(tx)?;
             let missing = new.missing_pages.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
