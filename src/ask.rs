@@ -74,7 +74,8 @@ impl Ask {
 
     /// Searches the named collections; `None` means all.
     pub fn search(&self, collections: Option<&[String]>, query: &Query) -> Result<Found, AskError> {
-        Ok(self.retriever.search(query, &self.open(&self.named(collections)?)?)?)
+        let names = self.named(collections)?;
+        Ok(self.retriever.search(query, &self.open(&names, collections.is_none())?)?)
     }
 
     /// Answers from the named collections; `None` means all.
@@ -85,7 +86,7 @@ impl Ask {
         if names.len() > 1 && !names.iter().all(|name| self.mixable.contains(name)) {
             return Err(AskError::WouldMix);
         }
-        let collections = self.open(&names)?;
+        let collections = self.open(&names, collections.is_none())?;
         let mut query = Query {
             text: question.to_owned(),
             mode: Mode::Hybrid,
@@ -136,7 +137,15 @@ impl Ask {
         Ok(names.iter().filter(|name| seen.insert(name.as_str())).cloned().collect())
     }
 
-    fn open(&self, names: &[String]) -> Result<Vec<Arc<Collection>>, AskError> {
-        names.iter().map(|name| Ok(self.store.by_name(name)?)).collect()
+    /// Opens them. One that nobody asked for by name and that was destroyed just now is left out.
+    fn open(&self, names: &[String], all: bool) -> Result<Vec<Arc<Collection>>, AskError> {
+        let mut opened = Vec::with_capacity(names.len());
+        for name in names {
+            match self.store.by_name(name) {
+                Err(IndexError::NoCollection) if all => {}
+                other => opened.push(other?),
+            }
+        }
+        Ok(opened)
     }
 }

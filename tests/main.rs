@@ -1,10 +1,18 @@
 //! The integration tests, one binary: each module is a subject, tried from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr, missing_docs)]
 
+mod canary;
+mod cli;
 mod config;
 mod faults;
 mod kill;
 mod openapi;
+mod rest_answers;
+mod rest_collections;
+mod rest_documents;
+mod rest_doors;
+mod rest_search;
+mod rest_texts;
 mod spine;
 mod support;
 mod tidy;

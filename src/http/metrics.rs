@@ -219,7 +219,8 @@ mod tests {
     #[test]
     fn a_scrape_sums_over_collections_and_names_none() {
         let metrics = Metrics::new();
-        let progress = Progress { paused: Some("disk".into()), pending: 7, chunks: 30, embedded: 12, finished: 5, ..Progress::default() };
+        let progress =
+            Progress { paused: Some("disk".into()), pending: 7, chunks: 30, embedded: 12, finished: 5, ..Progress::default() };
         let scrape = Scrape { progress, collections: vec![record("acme", 40), record("zeta", 2)] };
         metrics.take(&scrape);
         metrics.take(&scrape);

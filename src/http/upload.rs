@@ -217,12 +217,20 @@ async fn settled(context: &Context, at: &DocumentAt, document: DocumentRecord) -
     Ok(document)
 }
 
-/// The given media type, without parameters; none if it says nothing. Several clients call every body a form.
+/// The given media type, with its `charset` and without other parameters; none if it says nothing. Several clients call every
+/// body a form.
 fn media_type(headers: &HeaderMap) -> Option<String> {
     let given = headers.get(CONTENT_TYPE)?.to_str().ok()?;
-    let kind = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let says_something = !matches!(kind.as_str(), "" | "application/octet-stream" | "application/x-www-form-urlencoded");
-    says_something.then_some(kind)
+    let given = given.to_ascii_lowercase();
+    let mut parts = given.split(';').map(str::trim);
+    let kind = parts.next().unwrap_or_default();
+    let says_something = !matches!(kind, "" | "application/octet-stream" | "application/x-www-form-urlencoded");
+    let charset = parts.find_map(|part| part.strip_prefix("charset=")).map(|label| label.trim_matches('"'));
+    // Only a well-formed name is kept: it is stored with the document.
+    let named = charset.filter(|label| {
+        (1..=40).contains(&label.len()) && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_:.".contains(&byte))
+    });
+    says_something.then(|| named.map_or_else(|| kind.to_owned(), |label| format!("{kind}; charset={label}")))
 }
 
 #[cfg(test)]
@@ -292,7 +300,9 @@ mod tests {
     #[test]
     fn types_that_say_nothing_are_not_passed_on() {
         let cases = [
-            (Some("text/plain; charset=utf-8"), Some("text/plain")),
+            (Some("text/plain"), Some("text/plain")),
+            (Some("Text/Plain;Charset=\"UTF-8\"; format=flowed"), Some("text/plain; charset=utf-8")),
+            (Some("text/plain; charset=no such <thing>"), Some("text/plain")),
             (Some("Application/PDF"), Some("application/pdf")),
             (Some("application/octet-stream"), None),
             (Some("application/x-www-form-urlencoded"), None),

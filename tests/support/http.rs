@@ -22,6 +22,19 @@ impl Reply {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
+    /// The body of a refusal, which must be a whole RFC 9457 problem with this status and code.
+    #[track_caller]
+    pub fn problem(&self, status: u16, code: &str) -> Value {
+        assert_eq!(self.status, status, "{}", self.text());
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{}", self.text());
+        let body = self.json();
+        assert_eq!((&body["status"], &body["code"]), (&status.into(), &code.into()), "{body}");
+        assert_eq!(body["type"], format!("urn:strongroom:problem:{code}"));
+        assert_eq!(body["request_id"].as_str(), self.header("x-request-id"), "{body}");
+        assert!(["title", "detail"].iter().all(|field| body[field].as_str().is_some_and(|said| !said.is_empty())), "{body}");
+        body
+    }
+
     /// A header's value, by its lower-case name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())

@@ -133,6 +133,18 @@ impl Server {
         http::request(self.address, method, path, headers, bytes.as_bytes())
     }
 
+    /// One request with headers and bytes of the test's own choice.
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        http::request(self.address, method, path, headers, body)
+    }
+
+    /// A search as it is written, which must be answered well.
+    pub fn search_with(&self, body: &Value) -> Value {
+        let reply = self.request("POST", "/api/v1/search", Some(body));
+        assert_eq!(reply.status, 200, "{body}: {}", reply.text());
+        reply.json()
+    }
+
     pub fn get(&self, path: &str) -> Reply {
         self.request("GET", path, None)
     }

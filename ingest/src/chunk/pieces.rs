@@ -44,7 +44,8 @@ impl Pieces {
                 _ => first.insert(entry.as_bytes().into()),
             };
         }
-        let longest = first.iter().chain(&following).map(|entry: &Box<[u8]>| entry.len()).max().unwrap_or(0);
+        let entries = first.iter().chain(&following);
+        let longest = entries.map(|entry| entry.len()).max().unwrap_or(0);
         let mut tokenizer = Tokenizer::new(model);
         tokenizer
             .with_normalizer(Some(BertNormalizer::new(true, true, None, true)))

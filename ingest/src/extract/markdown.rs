@@ -1,11 +1,13 @@
 //! Markdown: the text as it is, and its headings.
 
+use encoding_rs::Encoding;
+
 use super::text;
 use super::wire::Answer;
 use crate::model::Heading;
 
-pub(super) fn read(bytes: &[u8]) -> Answer {
-    let mut extraction = text::whole(text::decode(bytes, None), "text/markdown")?;
+pub(super) fn read(bytes: &[u8], told: Option<&'static Encoding>) -> Answer {
+    let mut extraction = text::whole(text::decode_told(bytes, told), "text/markdown")?;
     extraction.headings = headings(&extraction.text);
     extraction.title = extraction.headings.first().map(|heading| heading.title.clone());
     Ok(extraction)
@@ -103,9 +105,9 @@ mod tests {
     #[test]
     fn the_text_is_unaltered() {
         let bytes = "\u{feff}# Eins\r\n\r\n  Zwei \t\r\n".as_bytes();
-        let extraction = read(bytes).unwrap();
+        let extraction = read(bytes, None).unwrap();
         assert_eq!(extraction.text, "# Eins\r\n\r\n  Zwei \t\r\n");
         assert_eq!(extraction.title.as_deref(), Some("Eins"));
-        assert!(read(b" \n").is_err());
+        assert!(read(b" \n", None).is_err());
     }
 }

@@ -112,14 +112,18 @@ impl Extractor {
 
     fn request(&self, name: &str, media_type: Option<&str>, file_bytes: u64) -> Request {
         let extension = Path::new(name).extension().and_then(|extension| extension.to_str()).unwrap_or("");
-        let media_type = media_type.and_then(|declared| declared.split(';').next()).map(|declared| declared.trim());
+        let declared = media_type.unwrap_or_default().to_ascii_lowercase();
+        let mut parts = declared.split(';').map(str::trim);
+        let media_type = parts.next().filter(|kind| !kind.is_empty()).map(str::to_owned);
+        let charset = parts.find_map(|part| part.strip_prefix("charset=")).map(|label| label.trim_matches('"').to_owned());
         Request {
             memory_bytes: self.options.memory_bytes,
             cpu_seconds: self.options.cpu_seconds,
             output_bytes: self.options.output_bytes,
             file_bytes,
             extension: extension.to_ascii_lowercase(),
-            media_type: media_type.map(str::to_ascii_lowercase).filter(|declared| !declared.is_empty()),
+            media_type,
+            charset,
         }
     }
 

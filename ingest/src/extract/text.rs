@@ -1,7 +1,7 @@
 //! Plain text: finds the encoding and decodes, changing nothing else.
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{Encoding, ISO_2022_JP, UTF_16BE, UTF_16LE};
+use encoding_rs::{Encoding, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::Unreadable;
 use super::wire::Answer;
@@ -12,8 +12,8 @@ const GUESS_BYTES: usize = 1 << 20;
 /// A text with this many good multi-byte characters for each bad byte is damaged UTF-8, not another encoding.
 const GOOD_FOR_EACH_BAD: usize = 4;
 
-pub(super) fn read(bytes: &[u8]) -> Answer {
-    whole(decode(bytes, None), "text/plain")
+pub(super) fn read(bytes: &[u8], told: Option<&'static Encoding>) -> Answer {
+    whole(decode_told(bytes, told), "text/plain")
 }
 
 /// A text without pages, headings or title.
@@ -40,6 +40,15 @@ pub(super) enum Wide {
 pub(super) fn decode(bytes: &[u8], declared: Option<&'static Encoding>) -> String {
     let text = decode_any(bytes, declared);
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
+}
+
+/// The same for a text whose sender told its encoding. Who says UTF-8 means it: what is wrong in it is damage, and no guess
+/// at another encoding is worth as much.
+pub(super) fn decode_told(bytes: &[u8], told: Option<&'static Encoding>) -> String {
+    if told != Some(UTF_8) || wide_encoding(bytes).is_some() {
+        return decode(bytes, told);
+    }
+    String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)).replace('\0', "\u{fffd}")
 }
 
 fn decode_any(bytes: &[u8], declared: Option<&'static Encoding>) -> String {
@@ -165,6 +174,15 @@ mod tests {
     fn bad_bytes_in_utf8_become_replacement_characters() {
         assert_eq!(decode("Grüße aus Köln für Jürgen\u{0}".as_bytes(), None), "Grüße aus Köln für Jürgen\u{fffd}");
         assert_eq!(decode(b"Gr\xc3\xbc\xc3\x9fe \xff K\xc3\xb6ln f\xc3\xbcr", None), "Grüße \u{fffd} Köln für");
+    }
+
+    #[test]
+    fn a_text_that_is_said_to_be_utf8_is_not_guessed_at() {
+        let bytes = b"\xef\xbb\xbfnotice \xff period \xc3( \xf0\x9f\x93 weeks";
+        assert_eq!(decode_told(bytes, Some(UTF_8)), "notice \u{fffd} period \u{fffd}( \u{fffd} weeks");
+        let latin = encoding_rs::WINDOWS_1252.encode("Die Gebühr beträgt zehn Euro.").0.into_owned();
+        assert_eq!(decode_told(&latin, None), "Die Gebühr beträgt zehn Euro.");
+        assert_eq!(decode_told(b"b\xe4r", Some(encoding_rs::ISO_8859_2)), "bär");
     }
 
     #[test]

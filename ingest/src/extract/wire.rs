@@ -26,6 +26,8 @@ pub(super) struct Request {
     pub extension: String,
     /// Declared media type in lower case, without parameters.
     pub media_type: Option<String>,
+    /// The declared type's `charset`, in lower case.
+    pub charset: Option<String>,
 }
 
 /// What the worker found.

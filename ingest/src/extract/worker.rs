@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
+use encoding_rs::Encoding;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::detect::{Format, Hints, detect};
@@ -81,19 +82,20 @@ fn serve(mut socket: UnixStream, request: &Request) -> io::Result<()> {
         wire::write_answer(&mut socket, &answer).and_then(|()| socket.flush())
     };
     let hints = Hints { extension: &request.extension, media_type: request.media_type.as_deref() };
-    let answer = panic::catch_unwind(AssertUnwindSafe(|| read(bytes, hints, &mut |early| send(early).is_ok())));
+    let told = request.charset.as_deref().and_then(|label| Encoding::for_label(label.as_bytes()));
+    let answer = panic::catch_unwind(AssertUnwindSafe(|| read(bytes, hints, told, &mut |early| send(early).is_ok())));
     let answer = answer.unwrap_or_else(|_| Err(Unreadable::new(Reason::Damaged, "the reader gave up on its contents")));
     send(answer)
 }
 
-/// Reads `bytes` by what they are. `early` takes an answer that counts if reading on ends this process; it says whether
+/// Reads `bytes` by what they are; a text in the encoding that its sender told of. `early` takes an answer that counts if reading on ends this process; it says whether
 /// anybody listens.
-fn read(bytes: Vec<u8>, hints: Hints<'_>, early: &mut dyn FnMut(Answer) -> bool) -> Answer {
+fn read(bytes: Vec<u8>, hints: Hints<'_>, told: Option<&'static Encoding>, early: &mut dyn FnMut(Answer) -> bool) -> Answer {
     match detect(&bytes, hints) {
         Format::Pdf => pdf::read(bytes, early),
-        Format::Html => html::read(&bytes),
-        Format::Markdown => markdown::read(&bytes),
-        Format::Text => text::read(&bytes),
+        Format::Html => html::read(&bytes, told),
+        Format::Markdown => markdown::read(&bytes, told),
+        Format::Text => text::read(&bytes, told),
         Format::Other(name) => Err(Unreadable::new(Reason::Unsupported, format!("it is {name}, which is not read yet"))),
     }
 }

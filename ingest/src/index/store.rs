@@ -146,11 +146,13 @@ impl Store {
     /// # Errors
     /// [`IndexError::Exists`] if the name is taken.
     pub fn create(&self, name: &str, title: &str, watched: Option<&Path>) -> Result<Entry, IndexError> {
+        // As it is stored: in whole seconds, so that a record reads the same now and ever after.
+        let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or(Timestamp::UNIX_EPOCH);
         let entry = Entry {
             id: CollectionId(Uuid::new_v4().as_u128()),
             name: name.to_owned(),
             title: title.to_owned(),
-            created_at: Timestamp::now(),
+            created_at: now,
             watched: watched.map(Path::to_owned),
             missing: None,
         };

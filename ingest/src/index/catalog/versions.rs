@@ -280,7 +280,8 @@ impl Catalog {
     /// The newest change that a searchable version came with: an index that is behind it has lost what it had.
     pub fn last_live(&self) -> Result<Seq, IndexError> {
         self.read(|tx| {
-            let seq: i64 = tx.query_row("SELECT COALESCE(MAX(seq), 0) FROM versions WHERE state = 'live'", [], |row| row.get(0))?;
+            let seq: i64 =
+                tx.query_row("SELECT COALESCE(MAX(seq), 0) FROM versions WHERE state = 'live'", [], |row| row.get(0))?;
             Ok(Seq(seq as u64))
         })
     }
