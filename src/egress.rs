@@ -82,59 +82,32 @@ pub struct ClientOptions {
 impl Egress {
     /// `proxy` is the one that the configuration names, if it names one.
     pub fn new(proxy: Option<String>) -> Self {
-        Self {
-            counts: Arc::default(),
-            proxy,
-        }
+        Self { counts: Arc::default(), proxy }
     }
 
     /// Makes a client. [`install_crypto`] must have been called.
     pub fn client(&self, options: ClientOptions) -> Result<Client, EgressError> {
         let name = options.name;
-        let failed = |error: reqwest::Error| EgressError::Client {
-            name,
-            reason: chain(&error.without_url()),
-        };
+        let failed = |error: reqwest::Error| EgressError::Client { name, reason: chain(&error.without_url()) };
         let mut builder = plain(options);
         if let Some(proxy) = &self.proxy {
             builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(failed)?);
         }
-        Ok(Client {
-            http: builder.build().map_err(failed)?,
-            name,
-            counts: Arc::clone(&self.counts),
-        })
+        Ok(Client { http: builder.build().map_err(failed)?, name, counts: Arc::clone(&self.counts) })
     }
 
     /// Makes a client for a Unix socket on this machine; the host in its addresses means nothing.
     #[cfg(unix)]
-    pub fn socket_client(
-        &self,
-        options: ClientOptions,
-        socket: &std::path::Path,
-    ) -> Result<Client, EgressError> {
+    pub fn socket_client(&self, options: ClientOptions, socket: &std::path::Path) -> Result<Client, EgressError> {
         let name = options.name;
-        let failed = |error: reqwest::Error| EgressError::Client {
-            name,
-            reason: chain(&error.without_url()),
-        };
-        let http = plain(options)
-            .unix_socket(socket.to_path_buf())
-            .build()
-            .map_err(failed)?;
-        Ok(Client {
-            http,
-            name,
-            counts: Arc::clone(&self.counts),
-        })
+        let failed = |error: reqwest::Error| EgressError::Client { name, reason: chain(&error.without_url()) };
+        let http = plain(options).unix_socket(socket.to_path_buf()).build().map_err(failed)?;
+        Ok(Client { http, name, counts: Arc::clone(&self.counts) })
     }
 
     /// What each client has done so far, by name.
     pub fn counts(&self) -> BTreeMap<&'static str, Counts> {
-        self.counts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -154,10 +127,7 @@ fn plain(options: ClientOptions) -> reqwest::ClientBuilder {
 
 fn follow_to(hosts: &'static [&'static str]) -> Policy {
     Policy::custom(move |attempt| {
-        let known = attempt
-            .url()
-            .host_str()
-            .is_some_and(|host| is_below(host, hosts));
+        let known = attempt.url().host_str().is_some_and(|host| is_below(host, hosts));
         if !known || attempt.url().scheme() != "https" {
             attempt.error("redirected to a host that is not on this client's list")
         } else if attempt.previous().len() > 5 {
@@ -169,12 +139,7 @@ fn follow_to(hosts: &'static [&'static str]) -> Policy {
 }
 
 fn is_below(host: &str, hosts: &[&str]) -> bool {
-    hosts.iter().any(|known| {
-        host == *known
-            || host
-                .strip_suffix(known)
-                .is_some_and(|left| left.ends_with('.'))
-    })
+    hosts.iter().any(|known| host == *known || host.strip_suffix(known).is_some_and(|left| left.ends_with('.')))
 }
 
 /// One named client.
@@ -194,39 +159,21 @@ impl Client {
     /// Sends a request and counts it.
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, EgressError> {
         let request = request.build().map_err(|error| self.failed(error))?;
-        let sent = request
-            .body()
-            .and_then(|body| body.as_bytes())
-            .map_or(0, |bytes| bytes.len() as u64);
+        let sent = request.body().and_then(|body| body.as_bytes()).map_or(0, |bytes| bytes.len() as u64);
         self.count(|counts| {
             counts.requests += 1;
             counts.sent += sent;
         });
-        let response = self
-            .http
-            .execute(request)
-            .await
-            .map_err(|error| self.failed(error))?;
-        Ok(Response {
-            response,
-            client: self.clone(),
-        })
+        let response = self.http.execute(request).await.map_err(|error| self.failed(error))?;
+        Ok(Response { response, client: self.clone() })
     }
 
     fn count(&self, add: impl FnOnce(&mut Counts)) {
-        add(self
-            .counts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(self.name)
-            .or_default());
+        add(self.counts.lock().unwrap_or_else(PoisonError::into_inner).entry(self.name).or_default());
     }
 
     fn failed(&self, error: reqwest::Error) -> EgressError {
-        EgressError::Request {
-            name: self.name,
-            reason: chain(&error.without_url()),
-        }
+        EgressError::Request { name: self.name, reason: chain(&error.without_url()) }
     }
 }
 
@@ -254,14 +201,9 @@ impl Response {
 
     /// The next piece of its body; none at the end.
     pub async fn chunk(&mut self) -> Result<Option<Vec<u8>>, EgressError> {
-        let chunk = self
-            .response
-            .chunk()
-            .await
-            .map_err(|error| self.client.failed(error))?;
+        let chunk = self.response.chunk().await.map_err(|error| self.client.failed(error))?;
         if let Some(chunk) = &chunk {
-            self.client
-                .count(|counts| counts.received += chunk.len() as u64);
+            self.client.count(|counts| counts.received += chunk.len() as u64);
         }
         Ok(chunk.map(|chunk| chunk.to_vec()))
     }
@@ -272,10 +214,7 @@ impl Response {
         while let Some(chunk) = self.chunk().await? {
             if body.len() + chunk.len() > most {
                 let reason = format!("the answer is longer than {most} bytes");
-                return Err(EgressError::Request {
-                    name: self.client.name,
-                    reason,
-                });
+                return Err(EgressError::Request { name: self.client.name, reason });
             }
             body.extend_from_slice(&chunk);
         }

@@ -13,10 +13,7 @@ fn config_schema_is_what_the_types_say() {
         std::fs::write(&path, &text).unwrap();
     }
     let stored = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        stored == text,
-        "schemas/config.json is out of date: run `STRONGROOM_BLESS=1 cargo test config_schema`"
-    );
+    assert!(stored == text, "schemas/config.json is out of date: run `STRONGROOM_BLESS=1 cargo test config_schema`");
 }
 
 #[test]

@@ -4,6 +4,8 @@
 mod canary;
 mod cli;
 mod config;
+mod faults;
+mod kill;
 mod openapi;
 mod rest_answers;
 mod rest_collections;

@@ -13,10 +13,7 @@ fn openapi_file_is_what_the_routes_say() {
         std::fs::write(&path, &text).unwrap();
     }
     let stored = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        stored == text,
-        "openapi/openapi.json is out of date: run `STRONGROOM_BLESS=1 cargo test openapi`"
-    );
+    assert!(stored == text, "openapi/openapi.json is out of date: run `STRONGROOM_BLESS=1 cargo test openapi`");
 }
 
 #[test]
@@ -32,10 +29,7 @@ fn openapi_operations_are_named_and_all_their_errors_described() {
             assert!(operation["summary"].is_string(), "{name} has no summary");
             for (parameter, declared) in path.split('{').skip(1).filter_map(|rest| {
                 let parameter = rest.split('}').next()?;
-                let declared = operation["parameters"]
-                    .as_array()?
-                    .iter()
-                    .any(|p| p["name"] == parameter && p["in"] == "path");
+                let declared = operation["parameters"].as_array()?.iter().any(|p| p["name"] == parameter && p["in"] == "path");
                 Some((parameter, declared))
             }) {
                 assert!(declared, "{name} does not declare `{parameter}`");

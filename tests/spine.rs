@@ -56,7 +56,8 @@ fn a_changed_file_answers_with_its_new_text_and_a_moved_one_is_not_embedded_agai
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("a.txt"), "The deposit is four hundred kumquats.").unwrap();
     fs::write(folder.join("b.txt"), "The notice period is nine weeks.").unwrap();
-    let server = Server::start(&home.path().join("data"), Start { folders: vec![folder.parent().unwrap()], ..Start::default() });
+    let server =
+        Server::start(&home.path().join("data"), Start { folders: vec![folder.parent().unwrap()], ..Start::default() });
     server.wait_indexed("acme", 2);
 
     fs::write(folder.join("a.txt"), "The deposit is seven hundred tamarinds.").unwrap();
@@ -82,7 +83,10 @@ fn invariant_1_an_unchanged_restart_and_a_rebuild_embed_nothing() {
     let server = Server::start(&data, Start::default());
     server.create("acme");
     for number in 0..5 {
-        assert_eq!(server.put("acme", &format!("{number}.txt"), &format!("Clause {number} is about topic{number}.")).status, 201);
+        assert_eq!(
+            server.put("acme", &format!("{number}.txt"), &format!("Clause {number} is about topic{number}.")).status,
+            201
+        );
     }
     assert_eq!(server.stop(), Some(0));
 

@@ -5,9 +5,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput};
 use strongroom::models::{LocatedModel, Models, RuntimeBuild, Want, WantedModel};
-use strongroom_ingest::embed::{
-    Backend, Device, EmbedOptions, Embedder, ModelSpec, Precision, Purpose, peer,
-};
+use strongroom_ingest::embed::{Backend, Device, EmbedOptions, Embedder, ModelSpec, Precision, Purpose, peer};
 
 /// Chunks a run; three batches of the peer.
 const CHUNKS: usize = 96;
@@ -22,8 +20,7 @@ pub fn bench(criterion: &mut Criterion) {
     let options = options();
     let texts = texts(CHUNKS);
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let embedder =
-        Embedder::start(options.clone()).unwrap_or_else(|error| stop(&error.to_string()));
+    let embedder = Embedder::start(options.clone()).unwrap_or_else(|error| stop(&error.to_string()));
     let mut peer = peer(&options).unwrap_or_else(|error| stop(&error.to_string()));
 
     // Bulk sessions are made with the first work, which is not what is measured.
@@ -53,28 +50,20 @@ pub fn bench(criterion: &mut Criterion) {
     }
 
     let mut group = criterion.benchmark_group("embedding");
-    group
-        .sample_size(10)
-        .throughput(Throughput::Elements(CHUNKS as u64))
-        .measurement_time(Duration::from_secs(12));
+    group.sample_size(10).throughput(Throughput::Elements(CHUNKS as u64)).measurement_time(Duration::from_secs(12));
     group.bench_function("ours", |bencher| bencher.iter(|| ours(&embedder, &texts)));
-    group.bench_function("fp32 in batches", |bencher| {
-        bencher.iter(|| theirs(peer.as_mut(), &texts))
-    });
+    group.bench_function("fp32 in batches", |bencher| bencher.iter(|| theirs(peer.as_mut(), &texts)));
     group.finish();
 }
 
 fn ours(embedder: &Embedder, texts: &[&str]) {
-    let vectors = embedder
-        .embed_documents(texts)
-        .unwrap_or_else(|error| stop(&error.to_string()));
+    let vectors = embedder.embed_documents(texts).unwrap_or_else(|error| stop(&error.to_string()));
     assert_eq!(vectors.len(), texts.len());
 }
 
 fn theirs(peer: &mut dyn Backend, texts: &[&str]) {
     for batch in texts.chunks(BATCH) {
-        peer.embed(batch, Purpose::Document)
-            .unwrap_or_else(|error| stop(&error.to_string()));
+        peer.embed(batch, Purpose::Document).unwrap_or_else(|error| stop(&error.to_string()));
     }
 }
 
@@ -86,33 +75,16 @@ fn timed(work: impl FnOnce()) -> Duration {
 
 fn options() -> EmbedOptions {
     let var = |name: &str| std::env::var(name).ok();
-    let Some(cache) = Models::default_cache(var) else {
-        stop("neither STRONGROOM_CACHE nor HOME is set")
-    };
+    let Some(cache) = Models::default_cache(var) else { stop("neither STRONGROOM_CACHE nor HOME is set") };
     let models = Models::new(cache)
         .with_runtime(var("STRONGROOM_ONNXRUNTIME").map(PathBuf::from))
         .with_models(var("STRONGROOM_MODELS").map(PathBuf::from));
-    let located = models.locate(&Want {
-        runtime: Some(RuntimeBuild::Plain),
-        model: Some(WantedModel::Builtin),
-    });
-    let (Some(runtime), Some(LocatedModel::Builtin { weights, tokenizer })) =
-        (located.runtime, located.model)
-    else {
+    let located = models.locate(&Want { runtime: Some(RuntimeBuild::Plain), model: Some(WantedModel::Builtin) });
+    let (Some(runtime), Some(LocatedModel::Builtin { weights, tokenizer })) = (located.runtime, located.model) else {
         stop("the model is missing: run `cargo run -- models fetch` once")
     };
-    let model = ModelSpec::Builtin {
-        weights,
-        tokenizer,
-        precision: Precision::Int8,
-    };
-    EmbedOptions {
-        runtime,
-        model,
-        device: Device::Cpu,
-        threads: THREADS,
-        idle: Duration::from_secs(600),
-    }
+    let model = ModelSpec::Builtin { weights, tokenizer, precision: Precision::Int8 };
+    EmbedOptions { runtime, model, device: Device::Cpu, threads: THREADS, idle: Duration::from_secs(600) }
 }
 
 /// Made-up prose of 60 to 245 words, most of them one word piece each; the same on every machine.
@@ -124,19 +96,13 @@ fn texts(count: usize) -> Vec<String> {
     let mut state = 7u64;
     // The multiplier and the increment of Knuth's MMIX.
     let mut next = |below: usize| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize % below
     };
     let mut texts = Vec::new();
     for _ in 0..count {
         // Mostly full chunks and some short last ones, as a chunker leaves them.
-        let length = if next(8) == 0 {
-            60 + next(100)
-        } else {
-            180 + next(66)
-        };
+        let length = if next(8) == 0 { 60 + next(100) } else { 180 + next(66) };
         let text: Vec<&str> = (0..length).map(|_| words[next(words.len())]).collect();
         texts.push(text.join(" "));
     }

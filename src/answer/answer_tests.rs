@@ -100,8 +100,7 @@ fn a_quote_that_is_no_longer_stored_is_no_answer() {
     let passages = lease();
     let request = GenerateRequest { question: "What is the monthly rent?", passages: &passages };
     let generated = Extracts.generate(&request, &mut |_| ()).unwrap();
-    let altered =
-        cite(generated.clone(), &passages, Extracts.info(), |_, _| Ok::<_, ()>(Some("The monthly rent".to_owned())));
+    let altered = cite(generated.clone(), &passages, Extracts.info(), |_, _| Ok::<_, ()>(Some("The monthly rent".to_owned())));
     assert!(!altered.unwrap().grounded);
     let gone = cite(generated.clone(), &passages, Extracts.info(), |_, _| Ok::<_, ()>(None));
     assert!(!gone.unwrap().grounded);

@@ -54,8 +54,7 @@ impl Generator for Extracts {
         chosen.sort_by(|a, b| a.passage.cmp(&b.passage).then(a.bytes.start.cmp(&b.bytes.start)));
         let mut generated = Generated::default();
         for candidate in chosen {
-            let Some(sentence) =
-                request.passages.get(candidate.passage).and_then(|hit| hit.text.get(candidate.bytes.clone()))
+            let Some(sentence) = request.passages.get(candidate.passage).and_then(|hit| hit.text.get(candidate.bytes.clone()))
             else {
                 continue;
             };

@@ -55,8 +55,7 @@ impl Kind {
     fn of(question: &str) -> Self {
         let question = question.to_lowercase();
         let asks = |openings: &[&str]| openings.iter().any(|opening| question.contains(opening));
-        if asks(&["how long", "when ", "what date", "which date", "how soon", "until when", "deadline", "period", "notice"])
-        {
+        if asks(&["how long", "when ", "what date", "which date", "how soon", "until when", "deadline", "period", "notice"]) {
             Self::Date
         } else if asks(&[
             "how much",
@@ -104,18 +103,14 @@ impl Kind {
                 (digits() || lower.contains("date")) && TIMES.iter().any(|time| lower.contains(time)) || has_year(sentence)
             }
             Self::Amount => digits() || sentence.contains(['$', '€', '£', '%']) || lower().contains("percent"),
-            Self::Name => {
-                sentence.split_whitespace().skip(1).any(|word| word.chars().next().is_some_and(char::is_uppercase))
-            }
+            Self::Name => sentence.split_whitespace().skip(1).any(|word| word.chars().next().is_some_and(char::is_uppercase)),
             Self::Other => false,
         }
     }
 }
 
 fn has_year(sentence: &str) -> bool {
-    sentence
-        .split(|c: char| !c.is_ascii_digit())
-        .any(|run| run.len() == 4 && (run.starts_with("19") || run.starts_with("20")))
+    sentence.split(|c: char| !c.is_ascii_digit()).any(|run| run.len() == 4 && (run.starts_with("19") || run.starts_with("20")))
 }
 
 /// The telling words of a text, cut to their stems.
@@ -213,9 +208,7 @@ mod tests {
         assert_eq!(Kind::of("How much is the rent?"), Kind::Amount);
         assert_eq!(Kind::of("Who signs?"), Kind::Name);
         assert_eq!(Kind::of("Is subletting allowed?"), Kind::Other);
-        assert!(
-            Kind::Date.is_in("within thirty (30) days") && Kind::Date.is_in("in 2021") && !Kind::Date.is_in("Clause 4")
-        );
+        assert!(Kind::Date.is_in("within thirty (30) days") && Kind::Date.is_in("in 2021") && !Kind::Date.is_in("Clause 4"));
         assert!(Kind::Amount.is_in("€ 5") && !Kind::Amount.is_in("nothing"));
     }
 }

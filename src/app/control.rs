@@ -26,20 +26,14 @@ const LONGEST_SOCKET_PATH: usize = 100;
 pub fn socket_path(data: &Path) -> Result<PathBuf, String> {
     let path = data.join("control.sock");
     if path.as_os_str().len() > LONGEST_SOCKET_PATH {
-        return Err(format!(
-            "the path of {} is too long for a socket: use a data folder nearer to the root",
-            path.display()
-        ));
+        return Err(format!("the path of {} is too long for a socket: use a data folder nearer to the root", path.display()));
     }
     Ok(path)
 }
 
 /// Binds the socket, readable by this user only. The data folder's lock must be held: then what lies there is a dead process's.
 pub(super) fn bind(path: &Path) -> Result<UnixListener, AppError> {
-    let failed = |source| AppError::Io {
-        what: "make the control socket",
-        source,
-    };
+    let failed = |source| AppError::Io { what: "make the control socket", source };
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
@@ -58,10 +52,7 @@ pub fn free_space(path: &Path) -> std::io::Result<u64> {
 
 /// What only the command line may ask for, beside the REST routes.
 pub(super) fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/control/process", get(process))
-        .route("/control/model", post(activate))
-        .with_state(app)
+    Router::new().route("/control/process", get(process)).route("/control/model", post(activate)).with_state(app)
 }
 
 async fn process(State(app): State<Arc<App>>) -> Response {
@@ -85,18 +76,10 @@ async fn activate(State(app): State<Arc<App>>, Json(request): Json<Activate>) ->
     match loading.await {
         Ok(Ok(name)) => Json(json!({ "model": name })).into_response(),
         Ok(Err(message)) => problem(StatusCode::UNPROCESSABLE_ENTITY, "model_unavailable", message),
-        Err(_) => problem(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "loading the model failed".to_owned(),
-        ),
+        Err(_) => problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "loading the model failed".to_owned()),
     }
 }
 
 fn problem(status: StatusCode, code: &str, detail: String) -> Response {
-    (
-        status,
-        Json(json!({ "status": status.as_u16(), "code": code, "detail": detail })),
-    )
-        .into_response()
+    (status, Json(json!({ "status": status.as_u16(), "code": code, "detail": detail }))).into_response()
 }

@@ -12,22 +12,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
 pub fn set_up_process() {
     strongroom_ingest::embed::disable_telemetry();
     // Each of these may be forbidden; the process is then as its surroundings want it, and `doctor` tells.
-    let _ = setrlimit(
-        Resource::Core,
-        Rlimit {
-            current: Some(0),
-            maximum: Some(0),
-        },
-    );
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     umask(Mode::RWXG | Mode::RWXO);
     let files = getrlimit(Resource::Nofile);
-    let _ = setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: files.maximum,
-            maximum: files.maximum,
-        },
-    );
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: files.maximum, maximum: files.maximum });
     std::panic::set_hook(Box::new(tell_panic));
 }
 

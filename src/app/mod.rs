@@ -103,19 +103,10 @@ impl App {
     /// # Errors
     /// When the folder is in use or cannot be opened.
     pub fn open(config: Config, models: Option<Models>, purpose: Purpose) -> Result<Arc<Self>, AppError> {
-        let options = StoreOptions {
-            data: config.data.clone(),
-            open_collections: config.indexing.open_collections,
-        };
+        let options = StoreOptions { data: config.data.clone(), open_collections: config.indexing.open_collections };
         let store = Store::open(options).map_err(|error| match error {
-            IndexError::InUse(pid) => AppError::InUse {
-                data: config.data.clone(),
-                pid,
-            },
-            source => AppError::Store {
-                data: config.data.clone(),
-                source,
-            },
+            IndexError::InUse(pid) => AppError::InUse { data: config.data.clone(), pid },
+            source => AppError::Store { data: config.data.clone(), source },
         })?;
         let embedders = Embedders::default();
         let pipeline = Pipeline::start(pipeline_options(&config, purpose)?, Arc::clone(&store), embedders.clone())?;
@@ -126,16 +117,7 @@ impl App {
         ready.stores_open();
         let ask = Ask::new(Arc::clone(&store), Retriever::new(embedders.clone()), config.mixable());
         let metrics = Arc::new(Metrics::new());
-        Ok(Arc::new(Self {
-            config,
-            models,
-            store,
-            pipeline,
-            embedders,
-            metrics,
-            ready,
-            ask,
-        }))
+        Ok(Arc::new(Self { config, models, store, pipeline, embedders, metrics, ready, ask }))
     }
 
     /// The routes as they are offered on one way in.
@@ -145,10 +127,7 @@ impl App {
             ask: self.ask.clone(),
             metrics: Arc::clone(&self.metrics),
             ready: Arc::clone(&self.ready),
-            limits: Limits {
-                upload_bytes: self.config.indexing.max_file_size,
-                ..Limits::default()
-            },
+            limits: Limits { upload_bytes: self.config.indexing.max_file_size, ..Limits::default() },
             names,
         });
         let routes = crate::http::router(door, via);
@@ -172,10 +151,7 @@ fn pipeline_options(config: &Config, purpose: Purpose) -> Result<PipelineOptions
     let indexing = &config.indexing;
     let serving = purpose == Purpose::Serve;
     let clients = config.watch_folders.iter().cloned().map(WatchedRoot::Clients);
-    let named = config.watch.iter().map(|watch| WatchedRoot::Named {
-        name: watch.name.clone(),
-        path: watch.path.clone(),
-    });
+    let named = config.watch.iter().map(|watch| WatchedRoot::Named { name: watch.name.clone(), path: watch.path.clone() });
     Ok(PipelineOptions {
         watched: if serving { clients.chain(named).collect() } else { Vec::new() },
         extract: extract_options(config)?,
@@ -194,20 +170,10 @@ fn pipeline_options(config: &Config, purpose: Purpose) -> Result<PipelineOptions
 pub const WORKER: &str = "extract-worker";
 
 fn extract_options(config: &Config) -> Result<ExtractOptions, AppError> {
-    let program = std::env::current_exe().map_err(|source| AppError::Io {
-        what: "find this program's own file",
-        source,
-    })?;
-    Ok(ExtractOptions {
-        program,
-        arguments: vec![WORKER.into()],
-        memory_bytes: 2 << 30,
-        cpu_seconds: 300,
-        wall_seconds: 600,
-        output_bytes: 256 << 20,
-        max_file_bytes: config.indexing.max_file_size,
-        spare_workers: 1,
-    })
+    let program = std::env::current_exe().map_err(|source| AppError::Io { what: "find this program's own file", source })?;
+    let mut options = ExtractOptions::new(program, vec![WORKER.into()]);
+    options.max_file_bytes = config.indexing.max_file_size;
+    Ok(options)
 }
 
 /// Tells in the log what may go wrong later: little free space.

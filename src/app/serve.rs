@@ -1,6 +1,5 @@
 //! Runs the app behind its doors until SIGINT or SIGTERM comes.
 
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,10 +47,7 @@ pub fn serve(app: &Arc<App>, tell: &Tell) -> Result<(), AppError> {
         .enable_all()
         .thread_name("http")
         .build()
-        .map_err(|source| AppError::Io {
-            what: "start threads",
-            source,
-        })?;
+        .map_err(|source| AppError::Io { what: "start threads", source })?;
     let served = runtime.block_on(run(app, tell));
     app.stop();
     // Requests that block are given up here: whatever they had not acknowledged was not promised.
@@ -120,10 +116,7 @@ fn load_model(app: &Arc<App>, tell: &Tell) -> Result<(), AppError> {
     let (app, tell) = (Arc::clone(app), Arc::clone(tell));
     let loading = move || model::load(&app, model::Fetch::Allowed, &|event| tell(event));
     let spawned = std::thread::Builder::new().name("model".into()).spawn(loading);
-    spawned.map(drop).map_err(|source| AppError::Io {
-        what: "start a thread for the model",
-        source,
-    })
+    spawned.map(drop).map_err(|source| AppError::Io { what: "start a thread for the model", source })
 }
 
 /// Looks at what indexing is doing and passes it on.
@@ -131,9 +124,6 @@ async fn look(app: Arc<App>, tell: Tell, mut stopped: watch::Receiver<bool>) {
     loop {
         let (looked, told) = (Arc::clone(&app), Arc::clone(&tell));
         let looking = tokio::task::spawn_blocking(move || {
-            if let Some(embedder) = looked.embedders.active() {
-                looked.metrics.set_chunks_embedded(embedder.embedded());
-            }
             told(Event::Indexing(looked.pipeline.progress()));
         });
         // A panic in there was told of by the hook; the server goes on.
@@ -146,10 +136,7 @@ async fn look(app: Arc<App>, tell: Tell, mut stopped: watch::Receiver<bool>) {
 }
 
 fn catch(kind: SignalKind) -> Result<Signal, AppError> {
-    signal(kind).map_err(|source| AppError::Io {
-        what: "catch signals",
-        source,
-    })
+    signal(kind).map_err(|source| AppError::Io { what: "catch signals", source })
 }
 
 async fn stop_on((mut interrupt, mut terminate): (Signal, Signal), stop: watch::Sender<bool>, tell: Tell) {
@@ -165,8 +152,8 @@ async fn stop_on((mut interrupt, mut terminate): (Signal, Signal), stop: watch::
     std::process::exit(130);
 }
 
-fn until(mut stopped: watch::Receiver<bool>) -> impl Future<Output = ()> + Send + 'static {
-    async move { wait(&mut stopped).await }
+async fn until(mut stopped: watch::Receiver<bool>) {
+    wait(&mut stopped).await;
 }
 
 async fn wait(stopped: &mut watch::Receiver<bool>) {

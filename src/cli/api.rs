@@ -49,10 +49,7 @@ impl Api {
     /// Reaches the running server of the data folder, or opens the folder.
     pub fn open(here: &Surroundings, needs: Needs) -> Result<Self, CliError> {
         let config = &here.loaded.config;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .map_err(CliError::failed)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::failed)?;
         let who = match over_socket(config)? {
             Some(client) => Who::Server(client),
             None => locally(here, needs)?,
@@ -145,10 +142,7 @@ pub(super) fn over_socket(config: &Config) -> Result<Option<Client>, CliError> {
         pause: LONGEST_PAUSE,
         https_only: false,
     };
-    Egress::new(None)
-        .socket_client(options, &socket)
-        .map(Some)
-        .map_err(CliError::failed)
+    Egress::new(None).socket_client(options, &socket).map(Some).map_err(CliError::failed)
 }
 
 fn locally(here: &Surroundings, needs: Needs) -> Result<Who, CliError> {

@@ -1,6 +1,6 @@
 //! The commands and flags, and the help that teaches them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use toml::{Table, Value};
@@ -241,7 +241,7 @@ impl Cli {
             return Ok(flags);
         };
         if !serve.folders.is_empty() {
-            let folders = serve.folders.iter().map(text).collect::<Result<_, _>>()?;
+            let folders = serve.folders.iter().map(|folder| text(folder)).collect::<Result<_, _>>()?;
             add("FOLDER", "watch_folders", Value::Array(folders));
         }
         for (name, path) in &serve.watch {
@@ -271,10 +271,8 @@ impl Cli {
     }
 }
 
-fn text(path: &PathBuf) -> Result<Value, CliError> {
-    let valid = path
-        .to_str()
-        .ok_or_else(|| CliError::usage(format!("{} is not valid Unicode: rename it", path.display())))?;
+fn text(path: &Path) -> Result<Value, CliError> {
+    let valid = path.to_str().ok_or_else(|| CliError::usage(format!("{} is not valid Unicode: rename it", path.display())))?;
     Ok(Value::String(valid.to_owned()))
 }
 

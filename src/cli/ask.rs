@@ -20,9 +20,7 @@ pub(super) fn ask(here: &Surroundings, ask: &Ask) -> Result<(), CliError> {
         ));
     }
     if !(200..300).contains(&status) {
-        return Err(CliError::failed(
-            answer["detail"].as_str().unwrap_or("the server gave no reason"),
-        ));
+        return Err(CliError::failed(answer["detail"].as_str().unwrap_or("the server gave no reason")));
     }
     if here.json {
         return output::json(&answer);
@@ -33,11 +31,7 @@ pub(super) fn ask(here: &Surroundings, ask: &Ask) -> Result<(), CliError> {
         output::line("");
     }
     for citation in &citations {
-        let doubt = if citation["verified"] == true {
-            ""
-        } else {
-            "  (not verified)"
-        };
+        let doubt = if citation["verified"] == true { "" } else { "  (not verified)" };
         output::line(format!("[{}] {}{doubt}", citation["n"], search::place(citation)));
     }
     search::warn_of_unreadable(&answer);

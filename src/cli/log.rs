@@ -40,9 +40,7 @@ pub(super) fn start(log: &Log, bars: &MultiProgress) {
     };
     // The configuration has checked it; what could be wrong now would only make the log louder.
     let filter = EnvFilter::try_new(text).unwrap_or_else(|_| EnvFilter::new("off,strongroom=info,strongroom_ingest=info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(AroundBars(bars.clone()));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(AroundBars(bars.clone()));
     let colours = io::IsTerminal::is_terminal(&io::stderr());
     // A second start happens in tests only, and the first one's log then goes on.
     let _ = match log.format {

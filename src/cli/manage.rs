@@ -49,11 +49,7 @@ pub(super) fn retry(here: &Surroundings, collection: Option<&str>) -> Result<(),
         return output::json(&json!({ "retried": retried }));
     }
     let count = counted(usize::try_from(retried).unwrap_or(usize::MAX), "document");
-    let when = if api.is_server() {
-        "tried again now"
-    } else {
-        "tried again when the server runs"
-    };
+    let when = if api.is_server() { "tried again now" } else { "tried again when the server runs" };
     output::line(format!("{count} will be {when}."));
     Ok(())
 }
@@ -71,11 +67,7 @@ pub(super) fn pause(here: &Surroundings, pause: bool) -> Result<(), CliError> {
     if here.json {
         return output::json(&progress);
     }
-    output::line(if pause {
-        "Indexing is paused until `strongroom resume`; searches go on."
-    } else {
-        "Indexing goes on."
-    });
+    output::line(if pause { "Indexing is paused until `strongroom resume`; searches go on." } else { "Indexing goes on." });
     Ok(())
 }
 
@@ -85,25 +77,15 @@ pub(super) fn watch(here: &Surroundings, name: &str, path: &Path) -> Result<(), 
         return Err(CliError::failed(format!("{} is not a folder", folder.display())));
     }
     let Some(text) = folder.to_str() else {
-        return Err(CliError::failed(format!(
-            "{} is not valid Unicode: rename it",
-            folder.display()
-        )));
+        return Err(CliError::failed(format!("{} is not valid Unicode: rename it", folder.display())));
     };
     let api = Api::open(here, Needs::Catalog)?;
-    let record = api.ask(
-        Method::POST,
-        &format!("/api/v1/collections/{}/watch", encoded(name)),
-        Some(&json!({ "path": text })),
-    )?;
+    let record =
+        api.ask(Method::POST, &format!("/api/v1/collections/{}/watch", encoded(name)), Some(&json!({ "path": text })))?;
     if here.json {
         return output::json(&record);
     }
-    let when = if api.is_server() {
-        "is watched from now on"
-    } else {
-        "is watched as soon as the server runs"
-    };
+    let when = if api.is_server() { "is watched from now on" } else { "is watched as soon as the server runs" };
     output::line(format!("{} {when}, as the collection {name}.", folder.display()));
     Ok(())
 }
@@ -114,9 +96,7 @@ pub(super) fn forget(here: &Surroundings, name: &str) -> Result<(), CliError> {
     if here.json {
         return output::json(&json!({ "forgotten": name }));
     }
-    output::line(format!(
-        "The folder of {name} is given up; its documents are gone from the index."
-    ));
+    output::line(format!("The folder of {name} is given up; its documents are gone from the index."));
     Ok(())
 }
 
@@ -140,23 +120,14 @@ fn confirm(name: &str, record: &Value) -> Result<(), CliError> {
         return Err(CliError::usage(format!("destroying {name} cannot be undone: say --yes")));
     }
     let indexed = record["documents"]["indexed"].as_u64().unwrap_or_default();
-    output::remark(format!(
-        "This destroys {name} with {indexed} indexed documents. It cannot be undone."
-    ));
+    output::remark(format!("This destroys {name} with {indexed} indexed documents. It cannot be undone."));
     if let Some(folder) = record["watched"].as_str() {
-        output::remark(format!(
-            "The files in {} stay; the folder is no longer watched.",
-            output::folded(folder, 300)
-        ));
+        output::remark(format!("The files in {} stay; the folder is no longer watched.", output::folded(folder, 300)));
     }
     output::remark(format!("Type the collection's name ({name}) to go on:"));
     let mut typed = String::new();
     std::io::stdin().lock().read_line(&mut typed).map_err(CliError::failed)?;
-    if typed.trim() == name {
-        Ok(())
-    } else {
-        Err(CliError::failed("nothing was destroyed"))
-    }
+    if typed.trim() == name { Ok(()) } else { Err(CliError::failed("nothing was destroyed")) }
 }
 
 /// The named collection, or all.
@@ -165,11 +136,7 @@ fn chosen(api: &Api, only: Option<&str>) -> Result<Vec<String>, CliError> {
         return Ok(vec![name.to_owned()]);
     }
     let records = api.all("/api/v1/collections", "collections")?;
-    Ok(records
-        .iter()
-        .filter_map(|record| record["name"].as_str())
-        .map(str::to_owned)
-        .collect())
+    Ok(records.iter().filter_map(|record| record["name"].as_str()).map(str::to_owned).collect())
 }
 
 /// The server's working folder is not ours.
@@ -181,9 +148,5 @@ fn absolute_if_path(here: &Surroundings, model: &str) -> String {
 }
 
 fn counted(count: usize, what: &str) -> String {
-    if count == 1 {
-        format!("1 {what}")
-    } else {
-        format!("{count} {what}s")
-    }
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

@@ -34,18 +34,12 @@ pub struct CliError {
 impl CliError {
     /// Something went wrong; exit code 1.
     pub fn failed(message: impl std::fmt::Display) -> Self {
-        Self {
-            message: message.to_string(),
-            code: 1,
-        }
+        Self { message: message.to_string(), code: 1 }
     }
 
     /// It was asked for in a way that cannot be; exit code 2.
     pub fn usage(message: impl std::fmt::Display) -> Self {
-        Self {
-            message: message.to_string(),
-            code: 2,
-        }
+        Self { message: message.to_string(), code: 2 }
     }
 }
 
@@ -78,17 +72,9 @@ struct Surroundings {
 
 fn dispatch(cli: Cli) -> Result<(), CliError> {
     let environment = Environment::of_process();
-    let request = config::Request {
-        file: cli.common.config.clone(),
-        flags: cli.flags()?,
-        environment: environment.clone(),
-    };
+    let request = config::Request { file: cli.common.config.clone(), flags: cli.flags()?, environment: environment.clone() };
     let loaded = config::load(&request).map_err(CliError::usage)?;
-    let here = Surroundings {
-        loaded,
-        environment,
-        json: cli.common.json,
-    };
+    let here = Surroundings { loaded, environment, json: cli.common.json };
     match cli.command {
         Command::Serve(_) => serve::serve(here),
         Command::Search(search) => search::search(&here, &search),

@@ -25,9 +25,7 @@ pub(super) fn models(here: &Surroundings, action: &Action) -> Result<(), CliErro
                 wanted.model = config::model_named(model);
             }
             if wanted.offline {
-                return Err(CliError::failed(
-                    "`embedding.offline` forbids fetching: use `strongroom models import DIR`",
-                ));
+                return Err(CliError::failed("`embedding.offline` forbids fetching: use `strongroom models import DIR`"));
             }
             let want = model::want(&models, &wanted).map_err(CliError::usage)?;
             let mut screen = Show::new(MultiProgress::new());
@@ -53,12 +51,7 @@ fn show(here: &Surroundings, entries: &[ModelEntry]) -> Result<(), CliError> {
     }
     let row = |entry: &ModelEntry| {
         let state = if entry.ready { "here" } else { "not here" };
-        vec![
-            entry.name.clone(),
-            state.to_owned(),
-            format_size(entry.bytes),
-            entry.path.display().to_string(),
-        ]
+        vec![entry.name.clone(), state.to_owned(), format_size(entry.bytes), entry.path.display().to_string()]
     };
     let rows: Vec<Vec<String>> = entries.iter().map(row).collect();
     for line in output::table(&["NAME", "STATE", "SIZE", "FOLDER"], &rows) {

@@ -74,9 +74,7 @@ impl Show {
             }
             bar.set_position(done);
         } else {
-            let of = total
-                .map(|total| format!(" of {}", crate::config::format_size(total)))
-                .unwrap_or_default();
+            let of = total.map(|total| format!(" of {}", crate::config::format_size(total))).unwrap_or_default();
             self.line(format!("{}: {}{of}", self.what, crate::config::format_size(done)));
         }
     }
@@ -96,10 +94,10 @@ impl Show {
                 bar.finish_and_clear();
             }
             if let Some(why) = &progress.paused
-                && self.last_text != text
+                && self.last_text != *why
             {
                 self.say(&format!("Indexing is paused: {why}"));
-                self.last_text = text;
+                self.last_text.clone_from(why);
             }
             return;
         }
@@ -108,9 +106,7 @@ impl Show {
             return;
         }
         let bars = &self.bars;
-        let bar = self
-            .indexing
-            .get_or_insert_with(|| bars.add(ProgressBar::new(0).with_style(documents_style())));
+        let bar = self.indexing.get_or_insert_with(|| bars.add(ProgressBar::new(0).with_style(documents_style())));
         bar.set_length(progress.finished + progress.pending);
         bar.set_position(progress.finished);
         let left = progress.left.map(|left| format!("about {} left", format_duration(left)));
@@ -136,11 +132,7 @@ impl Show {
 }
 
 fn indexing_text(progress: &Progress) -> String {
-    let mut text = format!(
-        "Indexing: {} of {} documents",
-        progress.finished,
-        progress.finished + progress.pending
-    );
+    let mut text = format!("Indexing: {} of {} documents", progress.finished, progress.finished + progress.pending);
     if let Some(why) = &progress.paused {
         text += &format!(", paused: {why}");
     } else if let Some(left) = progress.left {
@@ -155,9 +147,7 @@ fn bytes_style(known: bool) -> ProgressStyle {
         true => "{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}, {eta} left",
         false => "{msg} {bytes} {bytes_per_sec}",
     };
-    ProgressStyle::with_template(template)
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("=> ")
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
 }
 
 fn documents_style() -> ProgressStyle {

@@ -11,11 +11,7 @@ use super::{CliError, Surroundings, output};
 const SHOWN: usize = 400;
 
 pub(super) fn search(here: &Surroundings, search: &Search) -> Result<(), CliError> {
-    let needs = if search.mode == Mode::Lexical {
-        Needs::Catalog
-    } else {
-        Needs::Model
-    };
+    let needs = if search.mode == Mode::Lexical { Needs::Catalog } else { Needs::Model };
     let api = Api::open(here, needs)?;
     let mut request = json!({
         "query": search.query,
@@ -49,15 +45,9 @@ fn show(number: usize, hit: &Value) {
     if !heading.is_empty() {
         output::line(format!("    {heading}"));
     }
-    output::line(format!(
-        "    {}",
-        output::folded(hit["text"].as_str().unwrap_or_default(), SHOWN)
-    ));
+    output::line(format!("    {}", output::folded(hit["text"].as_str().unwrap_or_default(), SHOWN)));
     for twin in hit["also_in"].as_array().into_iter().flatten() {
-        output::line(format!(
-            "    also in {}",
-            output::folded(twin["path"].as_str().unwrap_or_default(), 200)
-        ));
+        output::line(format!("    also in {}", output::folded(twin["path"].as_str().unwrap_or_default(), 200)));
     }
     if let Some(explain) = hit["explain"].as_object() {
         let told = explain.iter().filter(|(_, value)| !value.is_null());
@@ -82,8 +72,8 @@ pub(super) fn warn_of_unreadable(answer: &Value) {
     match answer["unreadable"].as_u64().unwrap_or_default() {
         0 => {}
         1 => output::remark("1 file here cannot be read and was not searched: `strongroom status` says why."),
-        many => output::remark(format!(
-            "{many} files here cannot be read and were not searched: `strongroom status` says why."
-        )),
+        many => {
+            output::remark(format!("{many} files here cannot be read and were not searched: `strongroom status` says why."))
+        }
     }
 }

@@ -3,7 +3,6 @@
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use indicatif::MultiProgress;
 use strongroom_ingest::index::records::CollectionRecord;
@@ -13,6 +12,9 @@ use super::progress::Show;
 use super::{CliError, Surroundings, log};
 use crate::app::{App, Event, Purpose, Tell, model, serve as run};
 
+/// Looks with nothing to do after which there seems to be nothing; a few seconds.
+const PATIENCE: u32 = 15;
+
 pub(super) fn serve(here: Surroundings) -> Result<(), CliError> {
     let Surroundings { loaded, environment, .. } = here;
     let bars = MultiProgress::new();
@@ -20,45 +22,23 @@ pub(super) fn serve(here: Surroundings) -> Result<(), CliError> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    for folder in loaded
-        .config
-        .watch_folders
-        .iter()
-        .chain(loaded.config.watch.iter().map(|watch| &watch.path))
-    {
+    for folder in loaded.config.watch_folders.iter().chain(loaded.config.watch.iter().map(|watch| &watch.path)) {
         if !folder.is_dir() {
             tracing::warn!(folder = %folder.display(), "there is no such folder (yet): it is watched as soon as it is there");
         }
     }
     let hint = Hint::new(&loaded);
-    let settle = loaded.config.indexing.settle;
     let app = App::open(loaded.config, model::models(&environment), Purpose::Serve).map_err(CliError::failed)?;
-    let screen = Mutex::new(Screen {
-        show: Show::new(bars),
-        hint,
-        address: None,
-        greeted: false,
-        settle,
-        empty_since: None,
-    });
+    let screen = Mutex::new(Screen { show: Show::new(bars), hint, address: None, greeted: false, quiet: 0 });
     let tell: Tell = {
         let app = Arc::downgrade(&app);
         Arc::new(move |event| {
-            let holdings = || {
-                Holdings::of(
-                    &app.upgrade()
-                        .and_then(|app| app.pipeline.collections().ok())
-                        .unwrap_or_default(),
-                )
-            };
+            let holdings = || Holdings::of(&app.upgrade().and_then(|app| app.pipeline.collections().ok()).unwrap_or_default());
             screen.lock().unwrap_or_else(PoisonError::into_inner).take(event, &holdings);
         })
     };
     run(&app, &tell).map_err(CliError::failed)
 }
-
-/// How much longer than files have to stand still an empty house is looked at, before it is called empty.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What is searchable.
 struct Holdings {
@@ -73,10 +53,7 @@ impl Holdings {
         Self {
             collections: records.len(),
             documents: records.iter().map(|record| record.counts.indexed).sum(),
-            example: records
-                .iter()
-                .find(|record| record.counts.indexed > 0)
-                .map(|record| record.name.clone()),
+            example: records.iter().find(|record| record.counts.indexed > 0).map(|record| record.name.clone()),
         }
     }
 }
@@ -88,10 +65,8 @@ struct Screen {
     address: Option<SocketAddr>,
     /// Whether they were told where to go.
     greeted: bool,
-    /// How long files must stand still before they are read.
-    settle: Duration,
-    /// Since when there has been nothing to do and nothing to find.
-    empty_since: Option<Instant>,
+    /// How many times in a row there was nothing to do.
+    quiet: u32,
 }
 
 impl Screen {
@@ -104,8 +79,7 @@ impl Screen {
             Event::Fetching(progress) => self.show.fetch(&progress),
             Event::Fetched => self.show.end_fetch(),
             Event::ModelLoaded => {}
-            // The log has told why.
-            Event::ModelMissing(_) => {}
+            Event::ModelMissing(why) => self.show.say(&format!("\nNo embedding model: {why}\n")),
             Event::Indexing(progress) => {
                 self.show.index(&progress);
                 self.greet(&progress, holdings);
@@ -120,16 +94,16 @@ impl Screen {
     /// Once, when what lay in the folders is searchable: where to go, and one thing to type next.
     fn greet(&mut self, progress: &Progress, holdings: &dyn Fn() -> Holdings) {
         let Some(address) = self.address else { return };
-        if self.greeted || !progress.swept || progress.pending > 0 {
+        if self.greeted {
             return;
         }
-        let holdings = holdings();
-        // Files that were copied just now are waited for, and nobody shall read that there are none.
-        if holdings.documents == 0 && self.empty_since.get_or_insert_with(Instant::now).elapsed() < self.settle * 2 + PATIENCE {
+        self.quiet = if progress.swept && progress.pending == 0 { self.quiet + 1 } else { 0 };
+        // A file that was just written is waited for before it counts as pending.
+        if self.quiet == 0 || self.quiet < PATIENCE && holdings().documents == 0 {
             return;
         }
         self.greeted = true;
-        self.show.say(&greeting(address, &holdings, &self.hint));
+        self.show.say(&greeting(address, &holdings(), &self.hint));
     }
 }
 
@@ -143,9 +117,7 @@ fn greeting(address: SocketAddr, holdings: &Holdings, hint: &Hint) -> String {
              curl -T lease.pdf '{here}/api/v1/collections/acme/documents/lease.pdf?wait=true'"
         ),
     };
-    let Holdings {
-        collections, documents, ..
-    } = holdings;
+    let Holdings { collections, documents, .. } = holdings;
     format!(
         "\nSearchable: documents {documents}, collections {collections}.\n\n  API   {here}/api/v1\n  Docs  {here}/docs\n\n{next}\n"
     )
@@ -161,14 +133,9 @@ struct Hint {
 
 impl Hint {
     fn new(loaded: &crate::config::Loaded) -> Self {
-        let by_cargo = std::env::current_exe().is_ok_and(|path| {
-            path.parent()
-                .is_some_and(|folder| folder.ends_with("debug") || folder.ends_with("release"))
-        });
-        let data = loaded
-            .origins
-            .contains_key("data")
-            .then(|| loaded.config.data.display().to_string());
+        let by_cargo = std::env::current_exe()
+            .is_ok_and(|path| path.parent().is_some_and(|folder| folder.ends_with("debug") || folder.ends_with("release")));
+        let data = loaded.origins.contains_key("data").then(|| loaded.config.data.display().to_string());
         Self {
             program: if by_cargo { "cargo run -q --" } else { "strongroom" },
             data,
@@ -185,10 +152,7 @@ impl Hint {
         if !self.terminal {
             return format!("{} search \"governing law\"{data}", self.program);
         }
-        format!(
-            "{} ask \"Which law governs this agreement?\" -c {collection}{data}",
-            self.program
-        )
+        format!("{} ask \"Which law governs this agreement?\" -c {collection}{data}", self.program)
     }
 }
 
@@ -199,22 +163,10 @@ mod tests {
     #[test]
     fn the_greeting_says_where_to_go_and_what_to_type() {
         let address = SocketAddr::from(([127, 0, 0, 1], 7710));
-        let hint = Hint {
-            program: "strongroom",
-            data: Some("/my data".into()),
-            terminal: true,
-        };
-        let holdings = Holdings {
-            collections: 3,
-            documents: 12,
-            example: Some("acme".into()),
-        };
+        let hint = Hint { program: "strongroom", data: Some("/my data".into()), terminal: true };
+        let holdings = Holdings { collections: 3, documents: 12, example: Some("acme".into()) };
         let text = greeting(address, &holdings, &hint);
-        for expected in [
-            "documents 12, collections 3",
-            "http://127.0.0.1:7710/docs",
-            "-c acme --data '/my data'",
-        ] {
+        for expected in ["documents 12, collections 3", "http://127.0.0.1:7710/docs", "-c acme --data '/my data'"] {
             assert!(text.contains(expected), "{expected}: {text}");
         }
         assert!(greeting(address, &Holdings::of(&[]), &hint).contains("curl -T"));

@@ -23,11 +23,7 @@ pub(super) fn status(here: &Surroundings, only: Option<&str>) -> Result<(), CliE
     for collection in status["collections"].as_array().into_iter().flatten() {
         troubled.extend(troubles(&api, collection)?);
     }
-    status["process"] = if api.is_server() {
-        api.ask(Method::GET, "/control/process", None)?
-    } else {
-        Value::Null
-    };
+    status["process"] = if api.is_server() { api.ask(Method::GET, "/control/process", None)? } else { Value::Null };
     status["troubles"] = Value::Array(troubled);
     if here.json {
         return output::json(&status);
@@ -178,14 +174,8 @@ fn why(document: &Value) -> String {
 
 fn show_outsiders(progress: &Value) {
     let groups = [
-        (
-            "strays",
-            "Files that lie directly in a folder of clients belong to nobody and are not indexed:",
-        ),
-        (
-            "bad_names",
-            "Files whose names are not valid text are not indexed; rename them:",
-        ),
+        ("strays", "Files that lie directly in a folder of clients belong to nobody and are not indexed:"),
+        ("bad_names", "Files whose names are not valid text are not indexed; rename them:"),
     ];
     for (list, told) in groups {
         let files = progress[list].as_array().cloned().unwrap_or_default();

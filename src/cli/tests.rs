@@ -9,13 +9,7 @@ fn parsed(line: &str) -> Result<Cli, clap::Error> {
 }
 
 fn flags(line: &str) -> Vec<(&'static str, String)> {
-    parsed(line)
-        .unwrap()
-        .flags()
-        .unwrap()
-        .into_iter()
-        .map(|flag| (flag.key, flag.value.to_string()))
-        .collect()
+    parsed(line).unwrap().flags().unwrap().into_iter().map(|flag| (flag.key, flag.value.to_string())).collect()
 }
 
 #[test]
@@ -45,11 +39,9 @@ fn serve_turns_flags_into_settings() {
 
 #[test]
 fn global_flags_stand_anywhere() {
-    for line in [
-        "strongroom --data /d --json status",
-        "strongroom status --json --data /d",
-        "strongroom status acme --data /d --json",
-    ] {
+    for line in
+        ["strongroom --data /d --json status", "strongroom status --json --data /d", "strongroom status acme --data /d --json"]
+    {
         let cli = parsed(line).unwrap();
         assert!(cli.common.json, "{line}");
         assert_eq!(cli.flags().unwrap().len(), 1, "{line}");
@@ -58,16 +50,11 @@ fn global_flags_stand_anywhere() {
 
 #[test]
 fn search_takes_several_collections_and_bounds() {
-    let Command::Search(search) = parsed("strongroom search -c a --collection b --mode lexical --limit 100 q")
-        .unwrap()
-        .command
+    let Command::Search(search) = parsed("strongroom search -c a --collection b --mode lexical --limit 100 q").unwrap().command
     else {
         panic!("not a search");
     };
-    assert_eq!(
-        (search.collections, search.mode, search.limit),
-        (vec!["a".into(), "b".into()], Mode::Lexical, 100)
-    );
+    assert_eq!((search.collections, search.mode, search.limit), (vec!["a".into(), "b".into()], Mode::Lexical, 100));
 }
 
 #[test]

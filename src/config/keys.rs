@@ -33,38 +33,27 @@ impl Keys {
     /// One message for each key of the file that does not exist, with its line and the nearest that does.
     pub fn unknown(&self, table: &DeTable<'_>, text: &str) -> Vec<String> {
         let mut found = Vec::new();
-        self.walk(table, &self.schema, "", text, &mut found);
+        self.walk(table, &self.schema, "", &mut found);
         found.sort_unstable_by_key(|(at, _)| *at);
-        found
-            .into_iter()
-            .map(|(at, message)| format!("line {}: {message}", line_of(text, at)))
-            .collect()
+        found.into_iter().map(|(at, message)| format!("line {}: {message}", line_of(text, at))).collect()
     }
 
-    fn walk(&self, table: &DeTable<'_>, schema: &Value, at: &str, text: &str, found: &mut Vec<(usize, String)>) {
+    fn walk(&self, table: &DeTable<'_>, schema: &Value, at: &str, found: &mut Vec<(usize, String)>) {
         let schema = self.resolve(schema);
         for (key, value) in table {
             let name = key.get_ref().as_ref();
-            let path = if at.is_empty() {
-                name.to_owned()
-            } else {
-                format!("{at}.{name}")
-            };
-            let known = schema["properties"]
-                .get(name)
-                .or_else(|| schema.get("additionalProperties").filter(|any| any.is_object()));
+            let path = if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
+            let known =
+                schema["properties"].get(name).or_else(|| schema.get("additionalProperties").filter(|any| any.is_object()));
             let Some(inner) = known else {
-                found.push((
-                    key.span().start,
-                    format!("there is no setting `{path}`{}", self.suggest(name, at, schema)),
-                ));
+                found.push((key.span().start, format!("there is no setting `{path}`{}", self.suggest(name, at, schema))));
                 continue;
             };
             match value.get_ref() {
-                DeValue::Table(table) => self.walk(table, inner, &path, text, found),
+                DeValue::Table(table) => self.walk(table, inner, &path, found),
                 DeValue::Array(items) => {
                     for item in items.iter().filter_map(|item| item.get_ref().as_table()) {
-                        self.walk(item, &self.resolve(inner)["items"], &path, text, found);
+                        self.walk(item, &self.resolve(inner)["items"], &path, found);
                     }
                 }
                 _ => {}
@@ -102,31 +91,18 @@ impl Keys {
     }
 
     fn suggest(&self, name: &str, at: &str, schema: &Value) -> String {
-        let here: Vec<&str> = schema["properties"]
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(key, _)| key.as_str())
-            .collect();
+        let here: Vec<&str> = schema["properties"].as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
         if let Some(near) = nearest(name, here.iter().copied()) {
             return format!(": did you mean `{near}`?");
         }
-        let elsewhere = self
-            .leaves()
-            .into_iter()
-            .map(|(path, _)| path)
-            .find(|path| path.rsplit('.').next() == Some(name));
+        let elsewhere = self.leaves().into_iter().map(|(path, _)| path).find(|path| path.rsplit('.').next() == Some(name));
         match elsewhere {
             Some(path) => match path.rsplit_once('.') {
                 Some((section, key)) => format!(": did you mean `{key}` in [{section}]?"),
                 None => format!(": `{path}` belongs to the top of the file, before the first [section]"),
             },
             None => {
-                let place = if at.is_empty() {
-                    "here".to_owned()
-                } else {
-                    format!("in `{at}`")
-                };
+                let place = if at.is_empty() { "here".to_owned() } else { format!("in `{at}`") };
                 let mut text = String::new();
                 // Writing to a string does not fail.
                 let _ = write!(text, "; {place} there are: {}", here.join(", "));
@@ -157,12 +133,7 @@ fn kind_of(schema: &Value) -> Option<Kind> {
 
 /// The candidate that was most likely meant, if any is near enough.
 pub(super) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let scored = candidates.map(|candidate| {
-        (
-            strsim::jaro_winkler(&name.to_lowercase(), &candidate.to_lowercase()),
-            candidate,
-        )
-    });
+    let scored = candidates.map(|candidate| (strsim::jaro_winkler(&name.to_lowercase(), &candidate.to_lowercase()), candidate));
     let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 >= 0.8).then_some(best.1)
 }

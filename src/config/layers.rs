@@ -35,13 +35,8 @@ pub struct Environment {
 impl Environment {
     /// This process's.
     pub fn of_process() -> Self {
-        let variables = std::env::vars_os()
-            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
-            .collect();
-        Self {
-            variables,
-            folder: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
-        }
+        let variables = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
+        Self { variables, folder: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")) }
     }
 
     /// The path made absolute as one that was typed here: `~/` is the home folder, a relative one starts in [`Self::folder`].
@@ -51,9 +46,7 @@ impl Environment {
 
     /// The program of that name, where the shell would find it.
     pub fn find_program(&self, name: &str) -> Option<PathBuf> {
-        std::env::split_paths(self.get("PATH")?)
-            .map(|folder| folder.join(name))
-            .find(|path| path.is_file())
+        std::env::split_paths(self.get("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file())
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&str> {
@@ -136,21 +129,12 @@ pub(super) fn layer(request: &Request) -> Result<Layered, ConfigError> {
         if !flag.value.is_array() {
             places.clear();
         }
-        if !places
-            .iter()
-            .any(|place| matches!(place, Origin::Flag(name) if name == flag.name))
-        {
+        if !places.iter().any(|place| matches!(place, Origin::Flag(name) if name == flag.name)) {
             places.push(Origin::Flag(flag.name.to_owned()));
         }
     }
-    let typed = merged
-        .try_into()
-        .map_err(|error: toml::de::Error| ConfigError::one(error.to_string().trim().to_owned()))?;
-    Ok(Layered {
-        typed,
-        origins,
-        warnings,
-    })
+    let typed = merged.try_into().map_err(|error: toml::de::Error| ConfigError::one(error.to_string().trim().to_owned()))?;
+    Ok(Layered { typed, origins, warnings })
 }
 
 fn find_file(request: &Request) -> Result<Option<PathBuf>, ConfigError> {
@@ -163,17 +147,11 @@ fn find_file(request: &Request) -> Result<Option<PathBuf>, ConfigError> {
     if let Some((path, by)) = named {
         let path = places::absolute(&path, &environment.folder, environment);
         if !path.is_file() {
-            return Err(ConfigError::one(format!(
-                "there is no file {} that {by} names",
-                path.display()
-            )));
+            return Err(ConfigError::one(format!("there is no file {} that {by} names", path.display())));
         }
         return Ok(Some(path));
     }
-    let candidates = [
-        Some(environment.folder.join("strongroom.toml")),
-        places::user_config(environment),
-    ];
+    let candidates = [Some(environment.folder.join("strongroom.toml")), places::user_config(environment)];
     Ok(candidates.into_iter().flatten().find(|path| path.is_file()))
 }
 
@@ -183,12 +161,7 @@ fn read_file(path: &Path, keys: &Keys, environment: &Environment) -> Result<Tabl
     let parsed = toml::de::DeTable::parse(&text).map_err(|error| wrong(&error.to_string().trim()))?;
     let unknown = keys.unknown(parsed.get_ref(), &text);
     if !unknown.is_empty() {
-        return Err(ConfigError(
-            unknown
-                .iter()
-                .map(|message| format!("{}: {message}", path.display()))
-                .collect(),
-        ));
+        return Err(ConfigError(unknown.iter().map(|message| format!("{}: {message}", path.display())).collect()));
     }
     // Types are checked here, where the error can still show the line.
     toml::from_str::<Typed>(&text).map_err(|error| wrong(&error.to_string().trim()))?;
@@ -211,14 +184,10 @@ fn make_paths_absolute(key: &str, value: &mut Value, base: &Path, environment: &
         Value::String(text) => {
             let is_path = matches!(key, "data" | "watch_folders" | "watch.path");
             if is_path || key == "embedding.model" && places::looks_like_path(text) {
-                *text = places::absolute(Path::new(text.as_str()), base, environment)
-                    .to_string_lossy()
-                    .into_owned();
+                *text = places::absolute(Path::new(text.as_str()), base, environment).to_string_lossy().into_owned();
             }
         }
-        Value::Array(items) => items
-            .iter_mut()
-            .for_each(|item| make_paths_absolute(key, item, base, environment)),
+        Value::Array(items) => items.iter_mut().for_each(|item| make_paths_absolute(key, item, base, environment)),
         Value::Table(table) if key == "watch" => {
             if let Some(path) = table.get_mut("path") {
                 make_paths_absolute("watch.path", path, base, environment);
@@ -234,18 +203,11 @@ fn lay_variables(
     merged: &mut Table,
     origins: &mut Origins,
 ) -> Result<Vec<String>, ConfigError> {
-    let leaves: BTreeMap<String, (String, Kind)> = keys
-        .leaves()
-        .into_iter()
-        .map(|(key, kind)| (variable_of(&key), (key, kind)))
-        .collect();
+    let leaves: BTreeMap<String, (String, Kind)> =
+        keys.leaves().into_iter().map(|(key, kind)| (variable_of(&key), (key, kind))).collect();
     let mut wrong = Vec::new();
     let mut warnings = Vec::new();
-    for (name, text) in environment
-        .variables
-        .iter()
-        .filter(|(name, text)| name.starts_with(PREFIX) && !text.is_empty())
-    {
+    for (name, text) in environment.variables.iter().filter(|(name, text)| name.starts_with(PREFIX) && !text.is_empty()) {
         let Some((key, kind)) = leaves.get(name) else {
             if !NOT_SETTINGS.contains(&name.as_str()) && !name.starts_with("STRONGROOM_TEST_") {
                 let near = nearest(name, leaves.keys().map(String::as_str));
@@ -263,11 +225,7 @@ fn lay_variables(
             Err(expected) => wrong.push(format!("the environment variable {name} must be {expected}")),
         }
     }
-    if wrong.is_empty() {
-        Ok(warnings)
-    } else {
-        Err(ConfigError(wrong))
-    }
+    if wrong.is_empty() { Ok(warnings) } else { Err(ConfigError(wrong)) }
 }
 
 /// `indexing.sweep_every` is `STRONGROOM_INDEXING_SWEEP_EVERY`.
@@ -289,9 +247,7 @@ fn value_of(text: &str, kind: Kind, key: &str) -> Result<Value, &'static str> {
             let paths = std::env::split_paths(text).map(|path| path.to_string_lossy().into_owned());
             Ok(Value::Array(paths.map(Value::String).collect()))
         }
-        Kind::List => Ok(Value::Array(
-            text.split(',').map(|item| Value::String(item.trim().to_owned())).collect(),
-        )),
+        Kind::List => Ok(Value::Array(text.split(',').map(|item| Value::String(item.trim().to_owned())).collect())),
     }
 }
 

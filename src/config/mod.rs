@@ -58,10 +58,5 @@ pub fn load(request: &Request) -> Result<Loaded, ConfigError> {
     typed.indexing.threads = Some(config.indexing.threads);
     let mut warnings = layered.warnings;
     warnings.extend(config.not_used_yet());
-    Ok(Loaded {
-        config,
-        typed,
-        origins: layered.origins,
-        warnings,
-    })
+    Ok(Loaded { config, typed, origins: layered.origins, warnings })
 }

@@ -24,8 +24,7 @@ fn user_folder(environment: &Environment, variable: &str, below_home: &str, on_m
     }
     // The XDG rules: a relative value is to be ignored.
     let set = environment.get(variable).map(PathBuf::from).filter(|path| path.is_absolute());
-    set.or_else(|| environment.home().map(|home| home.join(below_home)))
-        .map(|folder| folder.join(OURS))
+    set.or_else(|| environment.home().map(|home| home.join(below_home))).map(|folder| folder.join(OURS))
 }
 
 /// The path made absolute: `~/` is the home folder, a relative one starts at `base`; `.` and `..` are taken out of the text.

@@ -79,21 +79,10 @@ fn origin_of(path: &str, origins: &Origins) -> String {
 }
 
 fn join(at: &str, key: &str) -> String {
-    if at.is_empty() {
-        quoted(key)
-    } else {
-        format!("{at}.{}", quoted(key))
-    }
+    if at.is_empty() { quoted(key) } else { format!("{at}.{}", quoted(key)) }
 }
 
 fn quoted(key: &str) -> String {
-    let bare = !key.is_empty()
-        && key
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
-    if bare {
-        key.to_owned()
-    } else {
-        Value::String(key.to_owned()).to_string()
-    }
+    let bare = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+    if bare { key.to_owned() } else { Value::String(key.to_owned()).to_string() }
 }

@@ -20,17 +20,8 @@ impl Case {
         if !file.is_empty() {
             std::fs::write(folder.path().join("here/strongroom.toml"), file).unwrap();
         }
-        let environment = Environment {
-            variables: Default::default(),
-            folder: folder.path().join("here"),
-        };
-        let case = Self {
-            request: Request {
-                environment,
-                ..Request::default()
-            },
-            folder,
-        };
+        let environment = Environment { variables: Default::default(), folder: folder.path().join("here") };
+        let case = Self { request: Request { environment, ..Request::default() }, folder };
         let home = case.folder.path().join("home");
         case.with("HOME", home.to_str().unwrap())
     }
@@ -41,11 +32,7 @@ impl Case {
     }
 
     fn flag(mut self, name: &'static str, key: &'static str, value: impl Into<Value>) -> Self {
-        self.request.flags.push(Flag {
-            name,
-            key,
-            value: value.into(),
-        });
+        self.request.flags.push(Flag { name, key, value: value.into() });
         self
     }
 
@@ -55,12 +42,7 @@ impl Case {
 
     fn faults(&self) -> Vec<String> {
         let shown = self.folder.path().to_string_lossy().into_owned();
-        load(&self.request)
-            .unwrap_err()
-            .0
-            .into_iter()
-            .map(|line| line.replace(&shown, ""))
-            .collect()
+        load(&self.request).unwrap_err().0.into_iter().map(|line| line.replace(&shown, "")).collect()
     }
 
     fn path(&self, below: &str) -> PathBuf {
@@ -89,10 +71,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
     let file = "bind = \"127.0.0.1:1001\"\n[indexing]\nthreads = 1\nsettle = \"1s\"\n";
     let loaded = Case::new(file).load();
     assert_eq!((loaded.config.bind.port(), loaded.config.indexing.threads), (1001, 1));
-    let set = |case: Case| {
-        case.with("STRONGROOM_BIND", "127.0.0.1:1002")
-            .with("STRONGROOM_INDEXING_THREADS", "2")
-    };
+    let set = |case: Case| case.with("STRONGROOM_BIND", "127.0.0.1:1002").with("STRONGROOM_INDEXING_THREADS", "2");
     let loaded = set(Case::new(file)).load();
     assert_eq!((loaded.config.bind.port(), loaded.config.indexing.threads), (1002, 2));
     let loaded = set(Case::new(file)).flag("--bind", "bind", "127.0.0.1:1003").load();
@@ -100,10 +79,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
     assert_eq!(loaded.config.indexing.settle, Duration::from_secs(1));
     let origin = |key: &str| loaded.origins.get(key).cloned();
     assert_eq!(origin("bind"), Some(vec![Origin::Flag("--bind".into())]));
-    assert_eq!(
-        origin("indexing.threads"),
-        Some(vec![Origin::Variable("STRONGROOM_INDEXING_THREADS".into())])
-    );
+    assert_eq!(origin("indexing.threads"), Some(vec![Origin::Variable("STRONGROOM_INDEXING_THREADS".into())]));
     assert!(matches!(origin("indexing.settle").as_deref(), Some([Origin::File(_)])));
     assert_eq!(origin("indexing.pause"), None);
 }
@@ -120,20 +96,14 @@ fn the_file_is_looked_for_in_this_order() {
     write("home/.config/strongroom/strongroom.toml", 4);
     let port = |request: &Request| load(request).unwrap().config.bind.port();
     let mut request = case.request.clone();
-    request
-        .environment
-        .variables
-        .insert("XDG_CONFIG_HOME".into(), case.path("home/.config").to_string_lossy().into());
+    request.environment.variables.insert("XDG_CONFIG_HOME".into(), case.path("home/.config").to_string_lossy().into());
     if cfg!(target_os = "linux") {
         let mut without = request.clone();
         without.environment.folder = case.path("home");
         assert_eq!(port(&without), 4);
     }
     assert_eq!(port(&request), 3);
-    request
-        .environment
-        .variables
-        .insert("STRONGROOM_CONFIG".into(), "../b.toml".into());
+    request.environment.variables.insert("STRONGROOM_CONFIG".into(), "../b.toml".into());
     assert_eq!(port(&request), 2);
     request.file = Some(case.path("a.toml"));
     assert_eq!(port(&request), 1);
@@ -147,17 +117,10 @@ fn folders_of_the_file_and_of_the_command_line_add_up() {
         "watch_folders = [\"clients\"]\n[[watch]]\nname = \"acme\"\npath = \"../acme\"\n[embedding]\nmodel = \"./own\"\n",
     )
     .flag("FOLDER", "watch_folders", vec!["more"])
-    .flag(
-        "--watch",
-        "watch",
-        vec![Value::Table(toml::toml! { name = "b" path = "~/b" })],
-    );
+    .flag("--watch", "watch", vec![Value::Table(toml::toml! { name = "b" path = "~/b" })]);
     let config = case.load().config;
     assert_eq!(config.watch_folders, [case.path("here/clients"), case.path("here/more")]);
-    let watch = |name: &str, path: &str| Watch {
-        name: name.into(),
-        path: case.path(path),
-    };
+    let watch = |name: &str, path: &str| Watch { name: name.into(), path: case.path(path) };
     assert_eq!(config.watch, [watch("acme", "acme"), watch("b", "home/b")]);
     assert_eq!(config.embedding.model, Model::Folder(case.path("here/own")));
     assert_eq!(case.load().origins["watch"].len(), 2);
@@ -184,18 +147,12 @@ fn every_unknown_key_is_told_with_the_nearest_one() {
 
 #[test]
 fn a_misspelt_variable_is_told_and_a_wrong_value_refused() {
-    let loaded = Case::new("")
-        .with("STRONGROOM_BINDS", "1")
-        .with("STRONGROOM_ONNXRUNTIME", "/lib/x.so")
-        .load();
+    let loaded = Case::new("").with("STRONGROOM_BINDS", "1").with("STRONGROOM_ONNXRUNTIME", "/lib/x.so").load();
     assert_eq!(
         loaded.warnings,
         ["the environment variable STRONGROOM_BINDS is no setting and is ignored: did you mean STRONGROOM_BIND?"]
     );
-    let faults = Case::new("")
-        .with("STRONGROOM_INDEXING_PAUSE", "maybe")
-        .with("STRONGROOM_INDEXING_THREADS", "many")
-        .faults();
+    let faults = Case::new("").with("STRONGROOM_INDEXING_PAUSE", "maybe").with("STRONGROOM_INDEXING_THREADS", "many").faults();
     assert_eq!(
         faults,
         [
@@ -220,38 +177,20 @@ fn what_is_not_possible_is_told_with_the_remedy() {
     let cases = [
         ("bind = \"0.0.0.0:7710\"", "`bind`: 0.0.0.0:7710 can be reached from outside"),
         ("bind = \"7710\"", "`bind`: \"7710\" is not an address and a port"),
-        (
-            "allowed_origins = [\"localhost\"]",
-            "`allowed_origins`: \"localhost\" is not an origin",
-        ),
+        ("allowed_origins = [\"localhost\"]", "`allowed_origins`: \"localhost\" is not an origin"),
         ("[indexing]\nsettle = \"2\"", "`indexing.settle`: \"2\" is not a time"),
-        (
-            "[indexing]\npurge_every = \"2d\"",
-            "`indexing.purge_every`: \"2d\" is out of range: from 1s to 1d 0h",
-        ),
+        ("[indexing]\npurge_every = \"2d\"", "`indexing.purge_every`: \"2d\" is out of range: from 1s to 1d 0h"),
         ("[indexing]\nreserve = \"lots\"", "`indexing.reserve`: \"lots\" is not a size"),
         ("[indexing]\nthreads = 0", "`indexing.threads`: must be at least 1"),
-        (
-            "[log]\nlevel = \"strongroom=loud\"",
-            "`log.level`: \"strongroom=loud\" is not",
-        ),
-        (
-            "data = \"clients/.state\"\nwatch_folders = [\"clients\"]",
-            "`watch_folders`: /here/clients holds the data folder",
-        ),
+        ("[log]\nlevel = \"strongroom=loud\"", "`log.level`: \"strongroom=loud\" is not"),
+        ("data = \"clients/.state\"\nwatch_folders = [\"clients\"]", "`watch_folders`: /here/clients holds the data folder"),
         (
             "data = \"state\"\n[[watch]]\nname = \"a\"\npath = \"state/a\"",
             "`watch.path`: /here/state/a lies inside the data folder",
         ),
         ("watch_folders = [\"a\", \"./a\"]", "`watch_folders`: /here/a is given twice"),
-        (
-            "[[watch]]\nname = \"A B\"\npath = \"a\"",
-            "`watch.name`: \"A B\" is not a collection's name",
-        ),
-        (
-            "[collections.Acme]\nmix = true",
-            "`collections.Acme`: the name is not a collection's name",
-        ),
+        ("[[watch]]\nname = \"A B\"\npath = \"a\"", "`watch.name`: \"A B\" is not a collection's name"),
+        ("[collections.Acme]\nmix = true", "`collections.Acme`: the name is not a collection's name"),
         (
             "[collections.a.escalation]\npolicy = \"ask\"",
             "`collections.a.escalation`: allows escalation but names no providers",
@@ -271,11 +210,7 @@ fn what_is_not_possible_is_told_with_the_remedy() {
 #[test]
 fn a_wrong_type_is_shown_with_its_line() {
     let faults = Case::new("\n[embedding]\nprecision = \"fp16\"\n").faults();
-    assert!(
-        faults[0].contains("line 3") && faults[0].contains("expected `int8` or `fp32`"),
-        "{}",
-        faults[0]
-    );
+    assert!(faults[0].contains("line 3") && faults[0].contains("expected `int8` or `fp32`"), "{}", faults[0]);
 }
 
 const CLOUD: &str = "[[generator]]\nname = \"small\"\nkind = \"openai\"\nurl = \"http://127.0.0.1:8080/v1/\"\nmodel = \"tiny\"\n\
@@ -290,12 +225,7 @@ fn generators_and_providers_are_checked_now_and_used_later() {
     assert_eq!(loaded.config.collections["acme"].providers, ["acme-cloud"]);
     assert_eq!(loaded.config.mixable(), ["acme"]);
     assert_eq!(loaded.warnings.len(), 3);
-    assert!(
-        loaded
-            .warnings
-            .iter()
-            .all(|line| line.ends_with("is configured but this version does not use it yet"))
-    );
+    assert!(loaded.warnings.iter().all(|line| line.ends_with("is configured but this version does not use it yet")));
     assert!(case("http://cloud.example/v1", "acme-cloud").faults()[0].contains("would send in the clear"));
     assert!(case("https://me:pw@cloud.example", "acme-cloud").faults()[0].contains("is not an address"));
     assert!(case("https://cloud.example", "acme-clod").faults()[0].contains("did you mean \"acme-cloud\"?"));
@@ -303,101 +233,52 @@ fn generators_and_providers_are_checked_now_and_used_later() {
 
 #[test]
 fn a_key_in_the_place_of_its_variable_is_not_repeated() {
-    let faults = Case::new(
-        &CLOUD
-            .replace("URL", "https://a.example")
-            .replace("WHO", "acme-cloud")
-            .replace("KEY", "sk-secret"),
-    )
-    .faults();
-    assert!(
-        faults[0].contains("environment variable") && !faults[0].contains("sk-secret"),
-        "{}",
-        faults[0]
-    );
+    let faults =
+        Case::new(&CLOUD.replace("URL", "https://a.example").replace("WHO", "acme-cloud").replace("KEY", "sk-secret")).faults();
+    assert!(faults[0].contains("environment variable") && !faults[0].contains("sk-secret"), "{}", faults[0]);
 }
 
 #[test]
 fn what_is_shown_can_be_saved_and_read_again() {
     let file = CLOUD.replace("URL", "https://a.example").replace("WHO", "acme-cloud");
-    let case = Case::new(&file)
-        .flag("--bind", "bind", "127.0.0.1:9")
-        .flag("FOLDER", "watch_folders", vec!["/a # b"]);
+    let case = Case::new(&file).flag("--bind", "bind", "127.0.0.1:9").flag("FOLDER", "watch_folders", vec!["/a # b"]);
     let loaded = case.load();
     let shown = to_toml(&loaded);
     let again = Case::new(&shown).load();
     assert_eq!(again.typed, loaded.typed);
     assert_eq!(again.config, loaded.config);
     let comment = |start: &str| {
-        shown
-            .lines()
-            .find(|line| line.starts_with(start))
-            .and_then(|line| line.rsplit_once("# "))
-            .map(|(_, c)| c.to_owned())
+        shown.lines().find(|line| line.starts_with(start)).and_then(|line| line.rsplit_once("# ")).map(|(_, c)| c.to_owned())
     };
     assert_eq!(comment("bind").as_deref(), Some("--bind on the command line"));
     assert_eq!(comment("offline").as_deref(), Some("default"));
-    assert_eq!(
-        comment("policy"),
-        Some(case.path("here/strongroom.toml").display().to_string())
-    );
+    assert_eq!(comment("policy"), Some(case.path("here/strongroom.toml").display().to_string()));
     assert_eq!(to_json(&loaded)["settings"]["bind"], "127.0.0.1:9");
 }
 
 #[test]
 fn every_setting_of_one_value_has_a_variable() {
-    let names: Vec<String> = keys::Keys::new()
-        .leaves()
-        .iter()
-        .map(|(key, _)| layers::variable_of(key))
-        .collect();
-    for expected in [
-        "STRONGROOM_DATA",
-        "STRONGROOM_EMBEDDING_DEVICE",
-        "STRONGROOM_LOG_LEVEL",
-        "STRONGROOM_INDEXING_IGNORE",
-    ] {
+    let names: Vec<String> = keys::Keys::new().leaves().iter().map(|(key, _)| layers::variable_of(key)).collect();
+    for expected in ["STRONGROOM_DATA", "STRONGROOM_EMBEDDING_DEVICE", "STRONGROOM_LOG_LEVEL", "STRONGROOM_INDEXING_IGNORE"] {
         assert!(names.iter().any(|name| name == expected), "{expected}: {names:?}");
     }
-    assert!(
-        !names.iter().any(|name| name == "STRONGROOM_WATCH"),
-        "a table has no single value"
-    );
+    assert!(!names.iter().any(|name| name == "STRONGROOM_WATCH"), "a table has no single value");
 }
 
 #[test]
 fn times_and_sizes() {
     let time = |text: &str| parse_duration(text).ok().map(|time| time.as_millis());
-    for (text, expected) in [
-        ("250ms", 250),
-        ("30s", 30_000),
-        ("5m", 300_000),
-        ("6 h", 21_600_000),
-        ("1d", 86_400_000),
-        ("0s", 0),
-    ] {
+    for (text, expected) in
+        [("250ms", 250), ("30s", 30_000), ("5m", 300_000), ("6 h", 21_600_000), ("1d", 86_400_000), ("0s", 0)]
+    {
         assert_eq!(time(text), Some(expected), "{text}");
     }
-    for text in [
-        "",
-        "5",
-        "m",
-        "-5m",
-        "1.5h",
-        "5 minutes",
-        "99999999999999999999s",
-        "9999999999999999d",
-    ] {
+    for text in ["", "5", "m", "-5m", "1.5h", "5 minutes", "99999999999999999999s", "9999999999999999d"] {
         assert_eq!(time(text), None, "{text}");
     }
-    for (text, expected) in [
-        ("0B", 0),
-        ("4096B", 4096),
-        ("1kB", 1000),
-        ("1KiB", 1024),
-        ("512MiB", 536_870_912),
-        ("1 gb", 1_000_000_000),
-    ] {
+    for (text, expected) in
+        [("0B", 0), ("4096B", 4096), ("1kB", 1000), ("1KiB", 1024), ("512MiB", 536_870_912), ("1 gb", 1_000_000_000)]
+    {
         assert_eq!(parse_size(text), Ok(expected), "{text}");
     }
     for text in ["1", "GiB", "1.5GiB", "1 G", "99999999TiB"] {

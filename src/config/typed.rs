@@ -128,12 +128,7 @@ pub struct TypedEmbedding {
 
 impl Default for TypedEmbedding {
     fn default() -> Self {
-        Self {
-            model: "all-MiniLM-L6-v2".into(),
-            precision: TypedPrecision::Int8,
-            device: TypedDevice::Auto,
-            offline: false,
-        }
+        Self { model: "all-MiniLM-L6-v2".into(), precision: TypedPrecision::Int8, device: TypedDevice::Auto, offline: false }
     }
 }
 
@@ -173,10 +168,7 @@ pub struct TypedLog {
 
 impl Default for TypedLog {
     fn default() -> Self {
-        Self {
-            level: "info".into(),
-            format: TypedLogFormat::Text,
-        }
+        Self { level: "info".into(), format: TypedLogFormat::Text }
     }
 }
 

@@ -97,11 +97,7 @@ pub enum Model {
 
 /// The model that a text of the configuration or of a flag means: a path if it begins like one, else a name.
 pub fn model_named(text: &str) -> Model {
-    if super::places::looks_like_path(text) {
-        Model::Folder(text.into())
-    } else {
-        Model::Named(text.to_owned())
-    }
+    if super::places::looks_like_path(text) { Model::Folder(text.into()) } else { Model::Named(text.to_owned()) }
 }
 
 /// What is logged.
@@ -155,11 +151,7 @@ pub struct Collection {
 impl Config {
     /// Names of the collections whose text may stand in one answer with another's.
     pub fn mixable(&self) -> Vec<String> {
-        self.collections
-            .iter()
-            .filter(|(_, rules)| rules.mix)
-            .map(|(name, _)| name.clone())
-            .collect()
+        self.collections.iter().filter(|(_, rules)| rules.mix).map(|(name, _)| name.clone()).collect()
     }
 
     /// What is configured but does nothing in this version, one line each.

@@ -34,78 +34,41 @@ fn serve(answer: String) -> (String, std::sync::mpsc::Receiver<String>) {
 
 fn options(name: &'static str) -> ClientOptions {
     let second = Duration::from_secs(10);
-    ClientOptions {
-        name,
-        redirects: Redirects::None,
-        connect: second,
-        pause: second,
-        https_only: false,
-    }
+    ClientOptions { name, redirects: Redirects::None, connect: second, pause: second, https_only: false }
 }
 
 #[tokio::test]
 async fn what_leaves_and_what_comes_is_counted_by_name() {
     install_crypto();
-    let (address, _asks) =
-        serve("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello".into());
+    let (address, _asks) = serve("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello".into());
     let egress = Egress::new(None);
     let client = egress.client(options("here")).unwrap();
     for _ in 0..2 {
         let request = client.request(Method::POST, &address).body("four");
-        assert_eq!(
-            client.send(request).await.unwrap().body(100).await.unwrap(),
-            b"hello"
-        );
+        assert_eq!(client.send(request).await.unwrap().body(100).await.unwrap(), b"hello");
     }
     egress.client(options("unused")).unwrap();
-    let expected = Counts {
-        requests: 2,
-        sent: 8,
-        received: 10,
-    };
+    let expected = Counts { requests: 2, sent: 8, received: 10 };
     assert_eq!(egress.counts(), BTreeMap::from([("here", expected)]));
-    let answer = client
-        .send(client.request(Method::GET, &address))
-        .await
-        .unwrap();
-    assert!(
-        answer.body(4).await.is_err(),
-        "five bytes are more than four"
-    );
+    let answer = client.send(client.request(Method::GET, &address)).await.unwrap();
+    assert!(answer.body(4).await.is_err(), "five bytes are more than four");
 }
 
 #[tokio::test]
 async fn redirects_are_not_followed_unless_listed() {
     install_crypto();
-    let (target, asks) =
-        serve("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".into());
-    let redirect = format!(
-        "HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-    );
+    let (target, asks) = serve("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".into());
+    let redirect = format!("HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     let (address, _asks) = serve(redirect);
     let egress = Egress::new(None);
     let client = egress.client(options("none")).unwrap();
-    let answer = client
-        .send(client.request(Method::GET, &address))
-        .await
-        .unwrap();
+    let answer = client.send(client.request(Method::GET, &address)).await.unwrap();
     assert_eq!(answer.status(), 302);
-    let listed = ClientOptions {
-        redirects: Redirects::To(&["example.org"]),
-        ..options("listed")
-    };
+    let listed = ClientOptions { redirects: Redirects::To(&["example.org"]), ..options("listed") };
     let client = egress.client(listed).unwrap();
-    let error = client
-        .send(client.request(Method::GET, &address))
-        .await
-        .err()
-        .unwrap()
-        .to_string();
+    let error = client.send(client.request(Method::GET, &address)).await.err().unwrap().to_string();
     assert!(error.contains("not on this client's list"), "{error}");
-    assert!(
-        !error.contains("127.0.0.1"),
-        "addresses stay out of messages: {error}"
-    );
+    assert!(!error.contains("127.0.0.1"), "addresses stay out of messages: {error}");
     assert!(asks.try_recv().is_err(), "the other host was never asked");
 }
 
@@ -128,16 +91,9 @@ async fn a_unix_socket_is_reached() {
         let mut stream = listener.accept().unwrap().0;
         let mut request = [0; 1024];
         let _ = stream.read(&mut request).unwrap();
-        stream
-            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
-            .unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok").unwrap();
     });
-    let client = Egress::new(None)
-        .socket_client(options("control"), &socket)
-        .unwrap();
-    let answer = client
-        .send(client.request(Method::GET, "http://strongroom/healthz"))
-        .await
-        .unwrap();
+    let client = Egress::new(None).socket_client(options("control"), &socket).unwrap();
+    let answer = client.send(client.request(Method::GET, "http://strongroom/healthz")).await.unwrap();
     assert_eq!(answer.body(10).await.unwrap(), b"ok");
 }

@@ -146,11 +146,7 @@ pub(super) async fn answer(
     let ask = context.door.ask.clone();
     let asked = blocking(move || ask.answer(collections.as_deref(), &request.question)).await?;
     let whole = AnswerResponse::from(asked);
-    if request.stream.unwrap_or(false) {
-        streamed(&whole)
-    } else {
-        Ok(Reply(whole).into_response())
-    }
+    if request.stream.unwrap_or(false) { streamed(&whole) } else { Ok(Reply(whole).into_response()) }
 }
 
 /// The answer as events. Its citations were checked before the first word is sent, so there is one delta.
@@ -176,11 +172,7 @@ mod tests {
             answer: "In May [1].\nOr June.".to_owned(),
             citations: Vec::new(),
             grounded: true,
-            generator: GeneratorBody {
-                name: "extracts".into(),
-                model: "none".into(),
-                local: true,
-            },
+            generator: GeneratorBody { name: "extracts".into(), model: "none".into(), local: true },
             unreadable: 0,
         };
         let response = streamed(&whole).unwrap();
@@ -192,10 +184,7 @@ mod tests {
             r#"event: answer
 data: {"delta":"In May [1].\nOr June."}"#
         );
-        assert!(
-            events[1].starts_with("event: done\ndata: {\"answer\":\"In May [1].\\nOr June.\""),
-            "{text}"
-        );
+        assert!(events[1].starts_with("event: done\ndata: {\"answer\":\"In May [1].\\nOr June.\""), "{text}");
         assert_eq!(events.len(), 2);
     }
 }

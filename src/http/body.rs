@@ -35,11 +35,7 @@ impl<T: JsonRequest, S: Send + Sync> FromRequest<S> for Json<T> {
         let bytes = to_bytes(request.into_body(), T::LIMIT).await.map_err(|error| {
             let too_long =
                 std::error::Error::source(&error).is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>());
-            if too_long {
-                Problem::too_large(T::LIMIT as u64)
-            } else {
-                bad_json("The request's body broke off.")
-            }
+            if too_long { Problem::too_large(T::LIMIT as u64) } else { bad_json("The request's body broke off.") }
         })?;
         parse(&bytes).map(Json)
     }
@@ -47,11 +43,7 @@ impl<T: JsonRequest, S: Send + Sync> FromRequest<S> for Json<T> {
 
 fn parse<T: JsonRequest>(bytes: &[u8]) -> Result<T, Problem> {
     let value: Value = serde_json::from_slice(bytes).map_err(|error| {
-        bad_json(&format!(
-            "The body is not valid JSON at line {}, column {}.",
-            error.line(),
-            error.column()
-        ))
+        bad_json(&format!("The body is not valid JSON at line {}, column {}.", error.line(), error.column()))
     })?;
     let Value::Object(object) = &value else {
         return Err(bad_json("The body must be a JSON object."));
@@ -70,11 +62,7 @@ fn parse<T: JsonRequest>(bytes: &[u8]) -> Result<T, Problem> {
         let place = error.path().to_string();
         let said = error.into_inner().to_string();
         if let Some(missing) = said.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
-            let missing = if place == "." {
-                missing.to_owned()
-            } else {
-                format!("{place}.{missing}")
-            };
+            let missing = if place == "." { missing.to_owned() } else { format!("{place}.{missing}") };
             return Problem::bad_field(&missing, "is missing");
         }
         // The front part of serde's message quotes what was sent; what was expected instead comes last and is ours.
@@ -88,19 +76,11 @@ fn parse<T: JsonRequest>(bytes: &[u8]) -> Result<T, Problem> {
 /// Names of fields that nobody knows. Few and short: somebody may have put a text where a name belongs.
 fn strangers(object: &serde_json::Map<String, Value>, known: &[&str], prefix: &str) -> Vec<String> {
     let unknown = object.keys().filter(|name| !known.contains(&name.as_str()));
-    unknown
-        .take(20)
-        .map(|name| format!("{prefix}{}", name.chars().take(64).collect::<String>()))
-        .collect()
+    unknown.take(20).map(|name| format!("{prefix}{}", name.chars().take(64).collect::<String>())).collect()
 }
 
 fn bad_json(detail: &str) -> Problem {
-    Problem::new(
-        StatusCode::BAD_REQUEST,
-        "bad_json",
-        "The body is not the JSON that is needed",
-        detail,
-    )
+    Problem::new(StatusCode::BAD_REQUEST, "bad_json", "The body is not the JSON that is needed", detail)
 }
 
 #[cfg(test)]

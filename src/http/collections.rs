@@ -53,10 +53,7 @@ pub(super) async fn create_collection(
 )]
 pub(super) async fn list_collections(State(context): Shared, mut params: Params) -> Result<Reply<CollectionList>, Problem> {
     let limit = params.page_limit()?;
-    let after = params
-        .text("cursor")?
-        .map(|cursor| List::Collections.after(&cursor))
-        .transpose()?;
+    let after = params.text("cursor")?.map(|cursor| List::Collections.after(&cursor)).transpose()?;
     params.finish()?;
     let pipeline = context.door.pipeline.clone();
     let mut records = blocking(move || pipeline.collections()).await?;
@@ -68,10 +65,7 @@ pub(super) async fn list_collections(State(context): Shared, mut params: Params)
     records.truncate(limit);
     let last = records.last().filter(|_| has_more);
     let next_cursor = last.map(|record| List::Collections.cursor(&record.name));
-    Ok(Reply(CollectionList {
-        collections: records.into_iter().map(CollectionBody::from).collect(),
-        next_cursor,
-    }))
+    Ok(Reply(CollectionList { collections: records.into_iter().map(CollectionBody::from).collect(), next_cursor }))
 }
 
 /// Shows one collection.

@@ -28,9 +28,7 @@ async fn file() -> Result<Response, Problem> {
 }
 
 async fn with_policy(mut response: Response) -> Response {
-    response
-        .headers_mut()
-        .insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     response
 }
 
@@ -43,10 +41,7 @@ mod tests {
     use super::*;
 
     async fn page(path: &str) -> (String, String) {
-        let response = router()
-            .oneshot(Request::get(path).body(Body::empty()).unwrap())
-            .await
-            .unwrap();
+        let response = router().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(response.status(), 200, "{path}");
         assert_eq!(response.headers()[CONTENT_SECURITY_POLICY], POLICY);
         let kind = response.headers()[CONTENT_TYPE].to_str().unwrap().to_owned();
@@ -63,10 +58,7 @@ mod tests {
                 let target = rest.split('"').next().unwrap();
                 assert!(!target.contains("//"), "{target}");
                 let path = format!("/docs/{}", target.trim_start_matches("./"));
-                let response = router()
-                    .oneshot(Request::get(&path).body(Body::empty()).unwrap())
-                    .await
-                    .unwrap();
+                let response = router().oneshot(Request::get(&path).body(Body::empty()).unwrap()).await.unwrap();
                 assert_eq!(response.status(), 200, "{path}");
                 files += 1;
             }

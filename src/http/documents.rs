@@ -54,10 +54,7 @@ pub(super) async fn list_documents(
     mut params: Params,
 ) -> Result<Reply<DocumentList>, Problem> {
     let limit = params.page_limit()?;
-    let after = params
-        .text("cursor")?
-        .map(|cursor| List::Documents.after(&cursor))
-        .transpose()?;
+    let after = params.text("cursor")?.map(|cursor| List::Documents.after(&cursor)).transpose()?;
     let state = match params.text("state")?.map(|word| word.parse::<DocumentState>()) {
         None => None,
         Some(Ok(state)) => Some(state),
@@ -153,12 +150,7 @@ fn find_part(pipeline: &Pipeline, collection: &str, path: &str, part: Part) -> R
         Part::Text => match pipeline.text(collection, path) {
             Err(PipelineError::Unavailable(_)) => {
                 let detail = "No text of the document is searchable: it is pending or can't be read; its record says which.";
-                Err(Problem::new(
-                    StatusCode::CONFLICT,
-                    "no_text",
-                    "The document has no text to give",
-                    detail,
-                ))
+                Err(Problem::new(StatusCode::CONFLICT, "no_text", "The document has no text to give", detail))
             }
             text => Ok(Content::Text(text?)),
         },
@@ -176,12 +168,7 @@ fn find_part(pipeline: &Pipeline, collection: &str, path: &str, part: Part) -> R
 
 fn no_original() -> Problem {
     let detail = "The file is gone from the watched folder, or may not be read.";
-    Problem::new(
-        StatusCode::CONFLICT,
-        "no_original",
-        "The document's bytes are not there just now",
-        detail,
-    )
+    Problem::new(StatusCode::CONFLICT, "no_original", "The document's bytes are not there just now", detail)
 }
 
 /// The document's path and the part, of a path that ends in `/text` or `/original`.
@@ -191,10 +178,7 @@ fn split_part(path: &str) -> Option<(&str, Part)> {
 }
 
 fn text_response(text: String) -> Response {
-    let headers = [
-        (CONTENT_TYPE, "text/plain; charset=utf-8"),
-        (CONTENT_SECURITY_POLICY, "sandbox"),
-    ];
+    let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CONTENT_SECURITY_POLICY, "sandbox")];
     (headers, text).into_response()
 }
 
@@ -202,10 +186,7 @@ fn text_response(text: String) -> Response {
 fn original_response(file: File, length: u64, record: &DocumentRecord) -> Response {
     let mut headers = HeaderMap::new();
     let kind = record.media_type.as_deref().and_then(|kind| HeaderValue::from_str(kind).ok());
-    headers.insert(
-        CONTENT_TYPE,
-        kind.unwrap_or(HeaderValue::from_static("application/octet-stream")),
-    );
+    headers.insert(CONTENT_TYPE, kind.unwrap_or(HeaderValue::from_static("application/octet-stream")));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
     if let Ok(disposition) = HeaderValue::from_str(&disposition(&record.path)) {
@@ -224,11 +205,7 @@ fn original_response(file: File, length: u64, record: &DocumentRecord) -> Respon
 fn disposition(path: &str) -> String {
     let name = path.rsplit('/').next().unwrap_or(path);
     let plain = |letter: char| {
-        if letter.is_ascii_alphanumeric() || ".-_ ".contains(letter) {
-            letter
-        } else {
-            '_'
-        }
+        if letter.is_ascii_alphanumeric() || ".-_ ".contains(letter) { letter } else { '_' }
     };
     let rough: String = name.chars().map(plain).collect();
     format!("attachment; filename=\"{rough}\"; filename*=UTF-8''{}", encoded(name))
@@ -314,12 +291,7 @@ mod tests {
         let response = original_response(file, bytes.len() as u64, &record("page.html"));
         assert_eq!(response.headers()[CONTENT_SECURITY_POLICY], "sandbox");
         assert_eq!(response.headers()[CONTENT_TYPE], "text/html");
-        assert!(
-            response.headers()[CONTENT_DISPOSITION]
-                .to_str()
-                .unwrap()
-                .starts_with("attachment;")
-        );
+        assert!(response.headers()[CONTENT_DISPOSITION].to_str().unwrap().starts_with("attachment;"));
         assert_eq!(to_bytes(response.into_body(), usize::MAX).await.unwrap(), bytes);
     }
 }

@@ -32,12 +32,7 @@ pub struct AllowedHosts {
 impl AllowedHosts {
     /// Open, on one address, with nothing further allowed.
     pub fn open_on(address: SocketAddr) -> Self {
-        Self {
-            open: true,
-            bound: vec![address],
-            hosts: Vec::new(),
-            origins: Vec::new(),
-        }
+        Self { open: true, bound: vec![address], hosts: Vec::new(), origins: Vec::new() }
     }
 
     /// Whether the request may pass.
@@ -51,9 +46,7 @@ impl AllowedHosts {
             return Ok(());
         }
         if let Some(header) = headers.keys().map(|name| name.as_str()).find(|name| is_proxy_header(name)) {
-            return Err(open_mode(&format!(
-                "the header `{header}` says that a proxy stands in front of it"
-            )));
+            return Err(open_mode(&format!("the header `{header}` says that a proxy stands in front of it")));
         }
         let mut hosts = headers.get_all(HOST).iter();
         let host = match (hosts.next(), hosts.next(), uri.authority()) {
@@ -63,19 +56,11 @@ impl AllowedHosts {
             (Some(host), None, Some(authority)) if host.as_bytes() == authority.as_str().as_bytes() => authority.as_str(),
             _ => return Err(open_mode("the request must name one `Host`")),
         };
-        if self.is_own_host(host) {
-            Ok(())
-        } else {
-            Err(open_mode("the request's `Host` is not one of its names"))
-        }
+        if self.is_own_host(host) { Ok(()) } else { Err(open_mode("the request's `Host` is not one of its names")) }
     }
 
     fn is_known_origin(&self, origin: &str) -> bool {
-        if self
-            .origins
-            .iter()
-            .any(|allowed| allowed.trim_end_matches('/').eq_ignore_ascii_case(origin))
-        {
+        if self.origins.iter().any(|allowed| allowed.trim_end_matches('/').eq_ignore_ascii_case(origin)) {
             return true;
         }
         origin.strip_prefix("http://").is_some_and(|host| self.is_own_host(host))
@@ -97,9 +82,7 @@ impl AllowedHosts {
             None if host.ends_with(':') => return false,
             None => 80,
         };
-        self.bound
-            .iter()
-            .any(|bound| bound.port() == port && is_name_of(bound.ip(), authority.host()))
+        self.bound.iter().any(|bound| bound.port() == port && is_name_of(bound.ip(), authority.host()))
     }
 
     fn foreign_origin(&self) -> Problem {
@@ -125,20 +108,12 @@ fn is_name_of(bound: IpAddr, host: &str) -> bool {
 }
 
 fn is_proxy_header(name: &str) -> bool {
-    name == "forwarded"
-        || ["x-forwarded-", "cf-", "tailscale-"]
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
+    name == "forwarded" || ["x-forwarded-", "cf-", "tailscale-"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn open_mode(why: &str) -> Problem {
     let detail = format!("The server runs open, for this machine only, and {why}.");
-    Problem::new(
-        StatusCode::FORBIDDEN,
-        "open_mode",
-        "Refused while the server runs open",
-        detail,
-    )
+    Problem::new(StatusCode::FORBIDDEN, "open_mode", "Refused while the server runs open", detail)
 }
 
 /// Puts the check in front of all routes.
@@ -177,13 +152,7 @@ mod tests {
 
     #[test]
     fn own_hosts_pass_and_all_others_do_not() {
-        for host in [
-            "localhost:7710",
-            "LocalHost:7710",
-            "127.0.0.1:7710",
-            "[::1]:7710",
-            "strongroom.lan:7710",
-        ] {
+        for host in ["localhost:7710", "LocalHost:7710", "127.0.0.1:7710", "[::1]:7710", "strongroom.lan:7710"] {
             assert_eq!(verdict(&names(), "/", &[("host", host)]), None, "{host}");
         }
         for host in [
@@ -208,10 +177,7 @@ mod tests {
     fn a_host_must_be_there_once_and_agree_with_the_uri() {
         let own = "localhost:7710";
         assert_eq!(verdict(&names(), "/", &[]), Some("open_mode"));
-        assert_eq!(
-            verdict(&names(), "/", &[("host", own), ("host", "evil.example")]),
-            Some("open_mode")
-        );
+        assert_eq!(verdict(&names(), "/", &[("host", own), ("host", "evil.example")]), Some("open_mode"));
         assert_eq!(verdict(&names(), "http://evil.example/", &[("host", own)]), Some("open_mode"));
         assert_eq!(verdict(&names(), "http://localhost:7710/", &[]), None);
         assert_eq!(verdict(&names(), "http://localhost:7710/", &[("host", own)]), None);
@@ -224,23 +190,9 @@ mod tests {
             assert_eq!(verdict(&names(), "/", &[host, ("origin", origin)]), None, "{origin}");
         }
         let keyed = AllowedHosts { open: false, ..names() };
-        for origin in [
-            "null",
-            "https://evil.example",
-            "http://localhost:3000",
-            "https://localhost:7710",
-            "localhost:7710",
-        ] {
-            assert_eq!(
-                verdict(&names(), "/", &[host, ("origin", origin)]),
-                Some("open_mode"),
-                "{origin}"
-            );
-            assert_eq!(
-                verdict(&keyed, "/", &[host, ("origin", origin)]),
-                Some("foreign_origin"),
-                "{origin}"
-            );
+        for origin in ["null", "https://evil.example", "http://localhost:3000", "https://localhost:7710", "localhost:7710"] {
+            assert_eq!(verdict(&names(), "/", &[host, ("origin", origin)]), Some("open_mode"), "{origin}");
+            assert_eq!(verdict(&keyed, "/", &[host, ("origin", origin)]), Some("foreign_origin"), "{origin}");
         }
     }
 
@@ -248,13 +200,7 @@ mod tests {
     fn a_proxys_headers_are_refused_only_while_open() {
         let host = ("host", "localhost:7710");
         let keyed = AllowedHosts { open: false, ..names() };
-        for header in [
-            "forwarded",
-            "x-forwarded-for",
-            "x-forwarded-host",
-            "cf-connecting-ip",
-            "tailscale-user-login",
-        ] {
+        for header in ["forwarded", "x-forwarded-for", "x-forwarded-host", "cf-connecting-ip", "tailscale-user-login"] {
             assert_eq!(verdict(&names(), "/", &[host, (header, "x")]), Some("open_mode"), "{header}");
             assert_eq!(verdict(&keyed, "/", &[host, (header, "x")]), None, "{header}");
         }
@@ -264,9 +210,6 @@ mod tests {
     fn port_80_may_be_left_out() {
         let names = AllowedHosts::open_on("127.0.0.1:80".parse().unwrap());
         assert_eq!(verdict(&names, "/", &[("host", "localhost")]), None);
-        assert_eq!(
-            verdict(&names, "/", &[("host", "127.0.0.1:80"), ("origin", "http://localhost")]),
-            None
-        );
+        assert_eq!(verdict(&names, "/", &[("host", "127.0.0.1:80"), ("origin", "http://localhost")]), None);
     }
 }

@@ -118,20 +118,8 @@ pub(super) async fn readyz(State(context): Shared) -> Result<Response, Problem> 
 
 fn ready_response(readiness: &Readiness, swept: bool) -> Response {
     let ready = readiness.is_ready();
-    let status = if ready {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    (
-        status,
-        Reply(ReadyBody {
-            ready,
-            dense: readiness.dense().to_string(),
-            swept,
-        }),
-    )
-        .into_response()
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Reply(ReadyBody { ready, dense: readiness.dense().to_string(), swept })).into_response()
 }
 
 /// Shows what is counted, for Prometheus. No name of a collection or document is in it.
@@ -147,10 +135,7 @@ pub(super) async fn metrics(State(context): Shared, params: Params) -> Result<Re
     let pipeline = context.door.pipeline.clone();
     let scrape = blocking(move || {
         let progress = pipeline.progress();
-        Ok::<_, PipelineError>(Scrape {
-            progress,
-            collections: pipeline.collections()?,
-        })
+        Ok::<_, PipelineError>(Scrape { progress, collections: pipeline.collections()? })
     });
     context.door.metrics.take(&scrape.await?);
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -41,11 +41,7 @@ async fn surround(State(around): State<Around>, request: Request, next: Next) ->
     let started = Instant::now();
     let id = request_id(request.headers());
     let method = method_name(request.method());
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or("unknown", MatchedPath::as_str)
-        .to_owned();
+    let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();
     let limit = time_limit(request.method(), &route, &around.limits);
 
     let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
@@ -75,14 +71,7 @@ async fn surround(State(around): State<Around>, request: Request, next: Next) ->
 
     let status = response.status().as_u16();
     let took = started.elapsed();
-    info!(
-        request_id = id,
-        method,
-        route,
-        status,
-        ms = took.as_millis() as u64,
-        "request"
-    );
+    info!(request_id = id, method, route, status, ms = took.as_millis() as u64, "request");
     around.metrics.count_request(Outcome { method, route, status }, took);
     response
 }
@@ -93,11 +82,7 @@ fn problem_of(response: &mut Response) -> Option<Problem> {
         return Some(problem);
     }
     // Whatever answers in JSON has said its own: `/readyz` does, with a status that is an error to machines only.
-    if response
-        .headers()
-        .get(CONTENT_TYPE)
-        .is_some_and(|kind| kind == "application/json")
-    {
+    if response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json") {
         return None;
     }
     let status = response.status();
@@ -109,19 +94,12 @@ fn time_limit(method: &Method, route: &str, limits: &Limits) -> Option<Duration>
     if *method == Method::PUT || *method == Method::DELETE || route.ends_with("/rebuild") {
         return None;
     }
-    Some(if route.ends_with("/answers") {
-        limits.answer
-    } else {
-        limits.request
-    })
+    Some(if route.ends_with("/answers") { limits.answer } else { limits.request })
 }
 
 /// The caller's own id if it is harmless, else a new one.
 fn request_id(headers: &HeaderMap) -> String {
-    let given = headers
-        .get(REQUEST_ID)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let harmless = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if !given.is_empty() && given.len() <= 128 && given.bytes().all(harmless) {
         return given.to_owned();
@@ -153,9 +131,7 @@ fn add_headers(headers: &mut HeaderMap, id: &str) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    headers
-        .entry(CONTENT_TYPE)
-        .or_insert(HeaderValue::from_static("application/octet-stream"));
+    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/octet-stream"));
 }
 
 #[cfg(test)]
@@ -189,16 +165,7 @@ mod tests {
             .route("/fails/{name}", get(fails))
             .route("/sleeps", get(sleeps))
             .route("/search", post(|Json(_): Json<SearchRequest>| async {}));
-        (
-            wrapped(
-                routes,
-                Around {
-                    metrics: Arc::clone(&metrics),
-                    limits,
-                },
-            ),
-            metrics,
-        )
+        (wrapped(routes, Around { metrics: Arc::clone(&metrics), limits }), metrics)
     }
 
     async fn problem(app: Router, request: axum::http::request::Builder, body: impl Into<Body>) -> (StatusCode, Value) {
@@ -232,10 +199,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_that_takes_too_long_is_given_up() {
-        let (app, _) = app(Limits {
-            request: Duration::from_millis(5),
-            ..Limits::default()
-        });
+        let (app, _) = app(Limits { request: Duration::from_millis(5), ..Limits::default() });
         let (status, body) = problem(app, Request::builder().uri("/sleeps"), Body::empty()).await;
         assert_eq!((status.as_u16(), body["code"].as_str().unwrap()), (503, "timeout"));
     }
@@ -262,12 +226,7 @@ mod tests {
     #[tokio::test]
     async fn a_bad_json_body_is_refused_before_the_handler() {
         let (app, _) = app(Limits::default());
-        let post = || {
-            Request::builder()
-                .method("POST")
-                .uri("/search")
-                .header("content-type", "application/json")
-        };
+        let post = || Request::builder().method("POST").uri("/search").header("content-type", "application/json");
         let cases = [
             (r#"{"query":"x","limits":3,"modus":1}"#, 400, "unknown_field"),
             (r#"{"query":"x","filter":{"paths":[],"path":"a"}}"#, 400, "unknown_field"),
@@ -279,18 +238,11 @@ mod tests {
         ];
         for (body, status, code) in cases {
             let (got, told) = problem(app.clone(), post(), body).await;
-            assert_eq!(
-                (got.as_u16(), told["code"].as_str().unwrap()),
-                (status, code),
-                "{body}: {told}"
-            );
+            assert_eq!((got.as_u16(), told["code"].as_str().unwrap()), (status, code), "{body}: {told}");
         }
         let (_, told) = problem(app.clone(), post(), r#"{"query":"x","modus":1,"filter":{"path":"a"}}"#).await;
         assert_eq!(told["fields"], serde_json::json!(["modus", "filter.path"]));
-        let plain = Request::builder()
-            .method("POST")
-            .uri("/search")
-            .header("content-type", "text/plain");
+        let plain = Request::builder().method("POST").uri("/search").header("content-type", "text/plain");
         let (status, _) = problem(app.clone(), plain, "{}").await;
         assert_eq!(status.as_u16(), 415);
         let long = format!(r#"{{"query":"{}"}}"#, "x".repeat(9 << 20));

@@ -17,9 +17,7 @@ use strongroom_ingest::pipeline::Progress;
 use crate::retrieve::Mode;
 
 /// Upper bounds of the latency buckets, in seconds: fine around the milliseconds of a search, coarse up to a minute.
-const BUCKETS: [f64; 14] = [
-    0.001, 0.002, 0.004, 0.008, 0.012, 0.02, 0.04, 0.08, 0.16, 0.5, 1.0, 5.0, 20.0, 60.0,
-];
+const BUCKETS: [f64; 14] = [0.001, 0.002, 0.004, 0.008, 0.012, 0.02, 0.04, 0.08, 0.16, 0.5, 1.0, 5.0, 20.0, 60.0];
 
 /// How a request ended.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -110,76 +108,25 @@ impl Metrics {
         ours.register("http_requests", "Requests answered", metrics.requests.clone());
         let help = "Time from a request's head to its answer's head, by route";
         ours.register_with_unit("http_request", help, Unit::Seconds, metrics.request_seconds.clone());
-        ours.register_with_unit(
-            "search",
-            "Time of a search, by mode",
-            Unit::Seconds,
-            metrics.search_seconds.clone(),
-        );
-        ours.register(
-            "chunks_embedded",
-            "Chunks that went through the model",
-            metrics.embedded.clone(),
-        );
-        ours.register(
-            "documents_finished",
-            "Documents finished since the start",
-            metrics.finished.clone(),
-        );
-        ours.register(
-            "chunks_committed",
-            "Chunks made searchable since the start",
-            metrics.committed.clone(),
-        );
-        ours.register(
-            "documents",
-            "Documents by state; partial ones count as indexed too",
-            metrics.documents.clone(),
-        );
+        ours.register_with_unit("search", "Time of a search, by mode", Unit::Seconds, metrics.search_seconds.clone());
+        ours.register("chunks_embedded", "Chunks that went through the model", metrics.embedded.clone());
+        ours.register("documents_finished", "Documents finished since the start", metrics.finished.clone());
+        ours.register("chunks_committed", "Chunks made searchable since the start", metrics.committed.clone());
+        ours.register("documents", "Documents by state; partial ones count as indexed too", metrics.documents.clone());
         ours.register("collections", "Collections", metrics.collections.clone());
-        ours.register(
-            "collections_missing",
-            "Collections whose watched folder is missing",
-            metrics.missing.clone(),
-        );
+        ours.register("collections_missing", "Collections whose watched folder is missing", metrics.missing.clone());
         ours.register("chunks", "Searchable chunks", metrics.chunks.clone());
-        ours.register(
-            "queue_documents",
-            "Documents waiting or being worked on",
-            metrics.queue.clone(),
-        );
-        ours.register_with_unit(
-            "queue",
-            "Source files still to be read",
-            Unit::Bytes,
-            metrics.queue_bytes.clone(),
-        );
+        ours.register("queue_documents", "Documents waiting or being worked on", metrics.queue.clone());
+        ours.register_with_unit("queue", "Source files still to be read", Unit::Bytes, metrics.queue_bytes.clone());
         ours.register("indexing_paused", "1 while nothing is taken up", metrics.paused.clone());
-        ours.register(
-            "swept",
-            "1 once every watched folder was looked through",
-            metrics.swept.clone(),
-        );
-        registry.register_with_unit(
-            "process_resident_memory",
-            "Memory in use",
-            Unit::Bytes,
-            metrics.memory.clone(),
-        );
+        ours.register("swept", "1 once every watched folder was looked through", metrics.swept.clone());
+        registry.register_with_unit("process_resident_memory", "Memory in use", Unit::Bytes, metrics.memory.clone());
         metrics.registry = registry;
         metrics
     }
 
-    /// Carries over how many chunks went through the model since the start; whoever embeds counts them. Never goes down.
-    pub fn set_chunks_embedded(&self, total: u64) {
-        let _carrying = self.carrying.lock().unwrap_or_else(PoisonError::into_inner);
-        raise(&self.embedded, total);
-    }
-
     pub(super) fn count_request(&self, outcome: Outcome, took: Duration) {
-        let route = RouteLabel {
-            route: outcome.route.clone(),
-        };
+        let route = RouteLabel { route: outcome.route.clone() };
         self.request_seconds.get_or_create(&route).observe(took.as_secs_f64());
         self.requests.get_or_create(&outcome).inc();
     }
@@ -190,9 +137,7 @@ impl Metrics {
             Mode::Dense => "dense",
             Mode::Lexical => "lexical",
         };
-        self.search_seconds
-            .get_or_create(&ModeLabel { mode })
-            .observe(took.as_secs_f64());
+        self.search_seconds.get_or_create(&ModeLabel { mode }).observe(took.as_secs_f64());
     }
 
     /// Takes over what the pipeline says of itself.
@@ -201,26 +146,19 @@ impl Metrics {
         let _carrying = self.carrying.lock().unwrap_or_else(PoisonError::into_inner);
         raise(&self.finished, progress.finished);
         raise(&self.committed, progress.chunks);
+        raise(&self.embedded, progress.embedded);
         self.queue.set(progress.pending as i64);
         self.queue_bytes.set(progress.pending_bytes as i64);
         self.paused.set(i64::from(progress.paused.is_some()));
         self.swept.set(i64::from(progress.swept));
         self.collections.set(collections.len() as i64);
-        self.missing
-            .set(collections.iter().filter(|record| record.missing.is_some()).count() as i64);
-        self.chunks
-            .set(collections.iter().map(|record| record.chunks).sum::<u64>() as i64);
+        self.missing.set(collections.iter().filter(|record| record.missing.is_some()).count() as i64);
+        self.chunks.set(collections.iter().map(|record| record.chunks).sum::<u64>() as i64);
         let states = ["indexed", "partial", "pending", "unreadable", "failed"];
         let mut totals = [0; 5];
         for record in collections {
             let counts = record.counts;
-            let each = [
-                counts.indexed,
-                counts.partial,
-                counts.pending,
-                counts.unreadable,
-                counts.failed,
-            ];
+            let each = [counts.indexed, counts.partial, counts.pending, counts.unreadable, counts.failed];
             for (total, count) in totals.iter_mut().zip(each) {
                 *total += count;
             }
@@ -272,13 +210,7 @@ mod tests {
             created_at: jiff::Timestamp::UNIX_EPOCH,
             watched: None,
             missing: Some("the folder is gone".to_owned()),
-            counts: Counts {
-                indexed,
-                partial: 1,
-                pending: 2,
-                unreadable: 3,
-                failed: 4,
-            },
+            counts: Counts { indexed, partial: 1, pending: 2, unreadable: 3, failed: 4 },
             chunks: 10,
             fingerprint: None,
         }
@@ -287,21 +219,11 @@ mod tests {
     #[test]
     fn a_scrape_sums_over_collections_and_names_none() {
         let metrics = Metrics::new();
-        let progress = Progress {
-            paused: Some("disk".into()),
-            pending: 7,
-            chunks: 30,
-            finished: 5,
-            ..Progress::default()
-        };
-        let scrape = Scrape {
-            progress,
-            collections: vec![record("acme", 40), record("zeta", 2)],
-        };
+        let progress =
+            Progress { paused: Some("disk".into()), pending: 7, chunks: 30, embedded: 12, finished: 5, ..Progress::default() };
+        let scrape = Scrape { progress, collections: vec![record("acme", 40), record("zeta", 2)] };
         metrics.take(&scrape);
         metrics.take(&scrape);
-        metrics.set_chunks_embedded(9);
-        metrics.set_chunks_embedded(12);
         metrics.count_search(Mode::Dense, Duration::from_millis(3));
         let text = metrics.encode();
         for line in [

@@ -127,13 +127,7 @@ pub fn router(door: Arc<Door>, via: Via) -> Router {
         Via::Tcp => guard::guarded(routes, door.names.clone()),
         Via::ControlSocket => routes,
     };
-    layers::wrapped(
-        guarded,
-        layers::Around {
-            metrics: Arc::clone(&door.metrics),
-            limits: door.limits.clone(),
-        },
-    )
+    layers::wrapped(guarded, layers::Around { metrics: Arc::clone(&door.metrics), limits: door.limits.clone() })
 }
 
 /// The routes that the OpenAPI file describes: everything that the network can reach but the file itself and its viewer.
@@ -142,11 +136,7 @@ fn described() -> OpenApiRouter<Arc<Context>> {
         .routes(routes!(collections::list_collections, collections::create_collection))
         .routes(routes!(collections::get_collection, collections::destroy_collection))
         .routes(routes!(documents::list_documents))
-        .routes(routes!(
-            documents::get_document,
-            upload::put_document,
-            documents::delete_document
-        ))
+        .routes(routes!(documents::get_document, upload::put_document, documents::delete_document))
         .routes(routes!(search::search))
         .routes(routes!(answers::answer))
         .routes(routes!(operate::get_status))

@@ -16,12 +16,7 @@ pub(super) fn head() -> OpenApi {
              programs decide by their `code`. Positions count Unicode scalar values of a document's extracted text.",
         ))
         .contact(Some(ContactBuilder::new().name(Some("The Strongroom authors")).build()))
-        .license(Some(
-            LicenseBuilder::new()
-                .name("Apache-2.0")
-                .identifier(Some("Apache-2.0"))
-                .build(),
-        ))
+        .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
         .build();
     // Errors are described by shapes of their own, which name this schema and do not bring it.
     let components = ComponentsBuilder::new().schema_from::<ProblemBody>().build();
@@ -65,32 +60,12 @@ described_error!(NoCollection, 404, "Code `no_collection`.");
 described_error!(NoDocument, 404, "Codes `no_collection` and `no_document`.");
 described_error!(UploadStalled, 408, "Code `upload_stalled`: no bytes came for too long.");
 described_error!(CollectionExists, 409, "Code `collection_exists`.");
-described_error!(
-    WatchedCollection,
-    409,
-    "Code `watched_collection`: change the file in the watched folder."
-);
-described_error!(
-    NoPart,
-    409,
-    "Codes `no_text` and `no_original`: the document has none to give, or none just now."
-);
-described_error!(
-    NotMissing,
-    409,
-    "Codes `not_watched` and `not_missing`: there is no missing folder to give up."
-);
-described_error!(
-    WouldMix,
-    409,
-    "Code `would_mix`: several collections, not all of which allow it."
-);
+described_error!(WatchedCollection, 409, "Code `watched_collection`: change the file in the watched folder.");
+described_error!(NoPart, 409, "Codes `no_text` and `no_original`: the document has none to give, or none just now.");
+described_error!(NotMissing, 409, "Codes `not_watched` and `not_missing`: there is no missing folder to give up.");
+described_error!(WouldMix, 409, "Code `would_mix`: several collections, not all of which allow it.");
 described_error!(TooLarge, 413, "Code `too_large`.");
-described_error!(
-    Unreadable,
-    422,
-    "Code `unreadable`: the document is stored, and `reason` says why it can't be read."
-);
+described_error!(Unreadable, 422, "Code `unreadable`: the document is stored, and `reason` says why it can't be read.");
 described_error!(
     ModeUnavailable,
     501,

@@ -120,9 +120,7 @@ pub(super) async fn retry_collection(
 ) -> Result<Reply<RetriedBody>, Problem> {
     params.finish()?;
     let pipeline = context.door.pipeline.clone();
-    Ok(Reply(RetriedBody {
-        retried: blocking(move || pipeline.retry(&name)).await?,
-    }))
+    Ok(Reply(RetriedBody { retried: blocking(move || pipeline.retry(&name)).await? }))
 }
 
 /// Gives a missing watched folder up: its documents are removed as if each had been deleted.
@@ -146,12 +144,7 @@ pub(super) async fn forget_folder(
     let forgotten = move || match pipeline.forget(&name) {
         Err(PipelineError::Unavailable(_)) => {
             let detail = "The folder is there: delete files in it instead.";
-            Err(Problem::new(
-                StatusCode::CONFLICT,
-                "not_missing",
-                "The watched folder is not missing",
-                detail,
-            ))
+            Err(Problem::new(StatusCode::CONFLICT, "not_missing", "The watched folder is not missing", detail))
         }
         forgotten => forgotten.map_err(Problem::from),
     };

@@ -31,10 +31,7 @@ impl List {
     pub fn after(self, cursor: &str) -> Result<String, Problem> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
         let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-        let after = text
-            .as_deref()
-            .and_then(|text| text.strip_prefix(self.tag()))
-            .map(str::to_owned);
+        let after = text.as_deref().and_then(|text| text.strip_prefix(self.tag())).map(str::to_owned);
         after.ok_or_else(|| Problem::bad_field("cursor", "is not one that this list gave"))
     }
 }

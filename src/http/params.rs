@@ -31,11 +31,7 @@ impl Params {
             twice |= found.replace(std::mem::take(value)).is_some();
             false
         });
-        if twice {
-            Err(Problem::bad_field(name, "is given twice"))
-        } else {
-            Ok(found)
-        }
+        if twice { Err(Problem::bad_field(name, "is given twice")) } else { Ok(found) }
     }
 
     /// Takes a yes or no out; absent means no.
@@ -60,17 +56,8 @@ impl Params {
 
     /// Refuses what nobody took.
     pub fn finish(self) -> Result<(), Problem> {
-        let names: Vec<String> = self
-            .0
-            .into_iter()
-            .take(20)
-            .map(|(name, _)| name.chars().take(64).collect())
-            .collect();
-        if names.is_empty() {
-            Ok(())
-        } else {
-            Err(Problem::unknown_fields(names))
-        }
+        let names: Vec<String> = self.0.into_iter().take(20).map(|(name, _)| name.chars().take(64).collect()).collect();
+        if names.is_empty() { Ok(()) } else { Err(Problem::unknown_fields(names)) }
     }
 }
 
@@ -79,12 +66,7 @@ mod tests {
     use super::*;
 
     fn params(pairs: &[(&str, &str)]) -> Params {
-        Params(
-            pairs
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
-        )
+        Params(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
     }
 
     #[test]
@@ -92,11 +74,7 @@ mod tests {
         assert_eq!(params(&[]).page_limit().unwrap(), 100);
         assert_eq!(params(&[("limit", "1000")]).page_limit().unwrap(), 1000);
         for bad in ["0", "1001", "-1", "ten", "", "1.5"] {
-            assert_eq!(
-                params(&[("limit", bad)]).page_limit().unwrap_err().code(),
-                "bad_field",
-                "{bad}"
-            );
+            assert_eq!(params(&[("limit", bad)]).page_limit().unwrap_err().code(), "bad_field", "{bad}");
         }
     }
 

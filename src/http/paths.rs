@@ -42,11 +42,7 @@ impl DocumentAt {
     /// The URL path of the document.
     pub fn url(&self) -> String {
         let parts: Vec<String> = self.path.split('/').map(encoded).collect();
-        format!(
-            "/api/v1/collections/{}/documents/{}",
-            encoded(&self.collection),
-            parts.join("/")
-        )
+        format!("/api/v1/collections/{}/documents/{}", encoded(&self.collection), parts.join("/"))
     }
 }
 
@@ -107,11 +103,7 @@ mod tests {
         let response = app.oneshot(Request::put(uri).body(Body::empty()).unwrap()).await.unwrap();
         let status = response.status().as_u16();
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
-        if status == 200 {
-            Ok(String::from_utf8(body.to_vec()).unwrap())
-        } else {
-            Err(status)
-        }
+        if status == 200 { Ok(String::from_utf8(body.to_vec()).unwrap()) } else { Err(status) }
     }
 
     #[tokio::test]

@@ -53,15 +53,7 @@ pub struct ProblemBody {
 impl Problem {
     /// An error with a stable `code`, a `title` that never changes with it, and a `detail` for this one case.
     pub fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self {
-            status,
-            code,
-            title,
-            detail: detail.into().into_boxed_str(),
-            reason: None,
-            fields: Vec::new(),
-            cause: None,
-        }
+        Self { status, code, title, detail: detail.into().into_boxed_str(), reason: None, fields: Vec::new(), cause: None }
     }
 
     /// Names the field or parameter at fault.
@@ -88,12 +80,7 @@ impl Problem {
     pub fn unknown_fields(names: Vec<String>) -> Self {
         let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
         let detail = format!("This request has no {}.", quoted.join(", "));
-        let mut problem = Self::new(
-            StatusCode::BAD_REQUEST,
-            "unknown_field",
-            "The request has an unknown field",
-            detail,
-        );
+        let mut problem = Self::new(StatusCode::BAD_REQUEST, "unknown_field", "The request has an unknown field", detail);
         problem.fields = names;
         problem
     }
@@ -101,12 +88,7 @@ impl Problem {
     /// The document's path breaks a rule; `rule` completes "The document's path …".
     pub fn bad_path(rule: &str) -> Self {
         let detail = format!("The document's path {rule}.");
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "bad_path",
-            "The document's path is not allowed",
-            detail,
-        )
+        Self::new(StatusCode::BAD_REQUEST, "bad_path", "The document's path is not allowed", detail)
     }
 
     /// More bytes than allowed.
@@ -122,12 +104,7 @@ impl Problem {
 
     /// The request took longer than it may.
     pub fn timeout(detail: &str) -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "timeout",
-            "The request took too long",
-            detail,
-        )
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", "The request took too long", detail)
     }
 
     /// A document that can't be read; `detail` is the stored one, if there is any.
@@ -137,12 +114,7 @@ impl Problem {
             Some(detail) => format!("The document can't be read ({word}): {detail}"),
             None => format!("The document can't be read ({word})."),
         };
-        let mut problem = Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "unreadable",
-            "The document can't be read",
-            told,
-        );
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unreadable", "The document can't be read", told);
         problem.reason = Some(word);
         problem
     }
@@ -150,29 +122,20 @@ impl Problem {
     /// What to say of an error that is no more than a status, as the router gives for unknown routes and methods.
     pub fn of_status(status: StatusCode) -> Self {
         match status {
-            StatusCode::NOT_FOUND => Self::new(
-                status,
-                "not_found",
-                "Nothing is here",
-                "There is no such route; see /openapi.json.",
-            ),
+            StatusCode::NOT_FOUND => {
+                Self::new(status, "not_found", "Nothing is here", "There is no such route; see /openapi.json.")
+            }
             StatusCode::METHOD_NOT_ALLOWED => {
                 let detail = "This route has other methods; the header `Allow` lists them.";
                 Self::new(status, "method_not_allowed", "The method is not allowed", detail)
             }
             StatusCode::UNSUPPORTED_MEDIA_TYPE => unsupported_media_type(),
-            StatusCode::PAYLOAD_TOO_LARGE => Self::new(
-                status,
-                "too_large",
-                "Too many bytes",
-                "The request has more bytes than are allowed here.",
-            ),
-            status if status.is_client_error() => Self::new(
-                status,
-                "bad_request",
-                "The request is not valid",
-                "The request can't be understood.",
-            ),
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                Self::new(status, "too_large", "Too many bytes", "The request has more bytes than are allowed here.")
+            }
+            status if status.is_client_error() => {
+                Self::new(status, "bad_request", "The request is not valid", "The request can't be understood.")
+            }
             status => {
                 let mut problem = Self::internal(format!("a handler answered {status} without a reason"));
                 problem.status = status;
@@ -216,13 +179,9 @@ impl Problem {
         let body = serde_json::to_vec(&self.body(request_id)).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;
-        response
-            .headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if matches!(self.code, "busy" | "timeout") {
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
         }
         response
     }
@@ -231,12 +190,7 @@ impl Problem {
 /// A body of a type that the route does not take.
 pub fn unsupported_media_type() -> Problem {
     let detail = "This route takes `Content-Type: application/json`.";
-    Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "unsupported_media_type",
-        "Not a type this route takes",
-        detail,
-    )
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Not a type this route takes", detail)
 }
 
 impl IntoResponse for Problem {

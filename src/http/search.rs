@@ -235,25 +235,13 @@ fn asked(request: SearchRequest) -> Result<(Option<Vec<String>>, Query), Problem
         modified_to: time("filter.modified_to", filter.modified_to)?,
     };
     let explain = request.explain.unwrap_or(false);
-    Ok((
-        request.collections.map(distinct),
-        Query {
-            text: request.query,
-            mode,
-            limit,
-            filter,
-            explain,
-        },
-    ))
+    Ok((request.collections.map(distinct), Query { text: request.query, mode, limit, filter, explain }))
 }
 
 /// Whether a query or question has a length that can be worked with.
 pub(super) fn check_question(field: &str, text: &str) -> Result<(), Problem> {
     if text.trim().is_empty() || text.chars().count() > LONGEST_QUERY {
-        return Err(Problem::bad_field(
-            field,
-            "must have 1 to 20,000 characters, not all of them white space",
-        ));
+        return Err(Problem::bad_field(field, "must have 1 to 20,000 characters, not all of them white space"));
     }
     Ok(())
 }
@@ -305,14 +293,8 @@ mod tests {
             (json!({"query": "x", "limit": 101}), "limit"),
             (json!({"query": " \n"}), "query"),
             (json!({"query": "x".repeat(20_001)}), "query"),
-            (
-                json!({"query": "x", "filter": {"modified_from": "yesterday"}}),
-                "filter.modified_from",
-            ),
-            (
-                json!({"query": "x", "filter": {"modified_to": "2026-01-31"}}),
-                "filter.modified_to",
-            ),
+            (json!({"query": "x", "filter": {"modified_from": "yesterday"}}), "filter.modified_from"),
+            (json!({"query": "x", "filter": {"modified_to": "2026-01-31"}}), "filter.modified_to"),
         ] {
             assert_eq!(check(body).unwrap_err().body("r").fields, [field]);
         }
@@ -329,11 +311,7 @@ mod tests {
 
     #[test]
     fn a_hit_has_the_promised_shape() {
-        let document = |id: u128, path: &str| DocumentRef {
-            id: DocumentId(id),
-            path: path.into(),
-            title: path.into(),
-        };
+        let document = |id: u128, path: &str| DocumentRef { id: DocumentId(id), path: path.into(), title: path.into() };
         let hit = Hit {
             collection: CollectionId(1),
             collection_name: "acme".into(),
@@ -350,10 +328,7 @@ mod tests {
         let body = serde_json::to_value(HitBody::from(hit)).unwrap();
         assert_eq!(body["collection"], "acme");
         assert_eq!(body["document"]["path"], "a.pdf");
-        assert_eq!(
-            (body["page"].is_null(), &body["start"], &body["end"]),
-            (true, &json!(1204), &json!(2010))
-        );
+        assert_eq!((body["page"].is_null(), &body["start"], &body["end"]), (true, &json!(1204), &json!(2010)));
         assert_eq!(body["also_in"][0]["id"], "00000000000000000000000000000002");
         assert!(body.get("explain").is_none());
     }

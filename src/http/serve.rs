@@ -27,9 +27,7 @@ pub async fn serve_tcp(
         let _ = stream.set_nodelay(true);
     });
     let (told, is_told) = oneshot::channel();
-    let serving = axum::serve(listener, router)
-        .with_graceful_shutdown(tell_on(shutdown, told))
-        .into_future();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(tell_on(shutdown, told)).into_future();
     within_grace(serving, is_told, GRACE).await
 }
 
@@ -43,9 +41,7 @@ pub async fn serve_unix(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let (told, is_told) = oneshot::channel();
-    let serving = axum::serve(listener, router)
-        .with_graceful_shutdown(tell_on(shutdown, told))
-        .into_future();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(tell_on(shutdown, told)).into_future();
     within_grace(serving, is_told, GRACE).await
 }
 
@@ -121,9 +117,7 @@ mod tests {
     async fn a_request_that_never_ends_does_not_hold_the_server_for_ever() {
         let (told, is_told) = oneshot::channel();
         told.send(()).unwrap();
-        within_grace(std::future::pending(), is_told, Duration::from_millis(5))
-            .await
-            .unwrap();
+        within_grace(std::future::pending(), is_told, Duration::from_millis(5)).await.unwrap();
     }
 
     #[tokio::test]
@@ -133,11 +127,7 @@ mod tests {
         let listener = UnixListener::bind(&path).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async { drop(stopped.await) };
-        let server = tokio::spawn(serve_unix(
-            listener,
-            Router::new().route("/", get(|| async { "here" })),
-            shutdown,
-        ));
+        let server = tokio::spawn(serve_unix(listener, Router::new().route("/", get(|| async { "here" })), shutdown));
         let mut client = UnixStream::connect(&path).await.unwrap();
         client.write_all(REQUEST).await.unwrap();
         let mut answer = String::new();

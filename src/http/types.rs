@@ -50,20 +50,8 @@ pub(super) struct CountsBody {
 
 impl From<Counts> for CountsBody {
     fn from(counts: Counts) -> Self {
-        let Counts {
-            indexed,
-            partial,
-            pending,
-            unreadable,
-            failed,
-        } = counts;
-        Self {
-            indexed,
-            partial,
-            pending,
-            unreadable,
-            failed,
-        }
+        let Counts { indexed, partial, pending, unreadable, failed } = counts;
+        Self { indexed, partial, pending, unreadable, failed }
     }
 }
 
@@ -198,11 +186,7 @@ pub(super) struct DocumentRefBody {
 
 impl From<DocumentRef> for DocumentRefBody {
     fn from(document: DocumentRef) -> Self {
-        Self {
-            id: document.id.to_string(),
-            path: document.path,
-            title: document.title,
-        }
+        Self { id: document.id.to_string(), path: document.path, title: document.title }
     }
 }
 
@@ -248,12 +232,7 @@ impl From<Destroyed> for DestroyedBody {
         let certificate = Certificate {
             collection: destroyed.record.into(),
             destroyed_at: jiff::Timestamp::now().to_string(),
-            documents: documents
-                .map(|(path, hash)| DestroyedDocument {
-                    path,
-                    sha256: hash.to_string(),
-                })
-                .collect(),
+            documents: documents.map(|(path, hash)| DestroyedDocument { path, sha256: hash.to_string() }).collect(),
             files_removed: destroyed.files_removed,
             bytes_removed: destroyed.bytes_removed,
             clean: destroyed.clean,

@@ -58,9 +58,7 @@ pub(super) async fn put_document(
     headers: HeaderMap,
     mut body: Body,
 ) -> Result<Response, Problem> {
-    let checked = params
-        .flag("wait")
-        .and_then(|wait| params.finish().and_then(|()| at.check_new()).map(|()| wait));
+    let checked = params.flag("wait").and_then(|wait| params.finish().and_then(|()| at.check_new()).map(|()| wait));
     let received = match checked {
         Ok(wait) => receive(&context, &at, &headers, &mut body).await.map(|put| (put, wait)),
         Err(problem) => Err(problem),
@@ -72,16 +70,8 @@ pub(super) async fn put_document(
             return Err(problem);
         }
     };
-    let Put {
-        document,
-        created,
-        unchanged,
-    } = put;
-    let document = if wait {
-        settled(&context, &at, document).await?
-    } else {
-        document
-    };
+    let Put { document, created, unchanged } = put;
+    let document = if wait { settled(&context, &at, document).await? } else { document };
     let status = match document.state {
         DocumentState::Unreadable => {
             return Err(Problem::unreadable(document.reason, document.detail.as_deref()));
@@ -109,9 +99,7 @@ enum Piece {
 /// Takes the whole body, or says why not. On an error some of the body may be left.
 async fn receive(context: &Context, at: &DocumentAt, headers: &HeaderMap, body: &mut Body) -> Result<Put, Problem> {
     let limits = &context.door.limits;
-    let announced = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limits.upload_bytes) {
         return Err(Problem::too_large(limits.upload_bytes));
     }
@@ -124,21 +112,13 @@ async fn receive(context: &Context, at: &DocumentAt, headers: &HeaderMap, body: 
     let pipeline = context.door.pipeline.clone();
     let (collection, path, kind) = (at.collection.clone(), at.path.clone(), media_type(headers));
     let writing = blocking(move || {
-        let target = Target {
-            collection: &collection,
-            path: &path,
-            media_type: kind.as_deref(),
-        };
+        let target = Target { collection: &collection, path: &path, media_type: kind.as_deref() };
         write_down(&pipeline, &target, inbox, opened)
     });
     let sending = async move {
         // Nothing is read before the pipeline has agreed: a client that asked with `Expect: 100-continue` then sends nothing.
         let opened = is_open.await.is_ok();
-        if opened {
-            forward(body, &pieces, limits.upload_idle, limits.upload_bytes).await
-        } else {
-            Ok(())
-        }
+        if opened { forward(body, &pieces, limits.upload_idle, limits.upload_bytes).await } else { Ok(()) }
     };
     let (sent, written) = tokio::join!(sending, writing);
     match (sent, written) {
@@ -181,21 +161,11 @@ async fn forward(body: &mut Body, pieces: &mpsc::Sender<Piece>, idle: Duration, 
         let frame = match tokio::time::timeout(idle, body.frame()).await {
             Err(_) => {
                 let detail = "No bytes of the upload came for too long.";
-                return Err(Problem::new(
-                    StatusCode::REQUEST_TIMEOUT,
-                    "upload_stalled",
-                    "The upload stalled",
-                    detail,
-                ));
+                return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "upload_stalled", "The upload stalled", detail));
             }
             Ok(Some(Err(_))) => {
                 let detail = "The upload broke off before its end.";
-                return Err(Problem::new(
-                    StatusCode::BAD_REQUEST,
-                    "bad_request",
-                    "The upload broke off",
-                    detail,
-                ));
+                return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_request", "The upload broke off", detail));
             }
             Ok(Some(Ok(frame))) => frame,
             Ok(None) => {
@@ -254,10 +224,7 @@ fn media_type(headers: &HeaderMap) -> Option<String> {
     let given = given.to_ascii_lowercase();
     let mut parts = given.split(';').map(str::trim);
     let kind = parts.next().unwrap_or_default();
-    let says_something = !matches!(
-        kind,
-        "" | "application/octet-stream" | "application/x-www-form-urlencoded"
-    );
+    let says_something = !matches!(kind, "" | "application/octet-stream" | "application/x-www-form-urlencoded");
     let charset = parts.find_map(|part| part.strip_prefix("charset=")).map(|label| label.trim_matches('"'));
     // Only a well-formed name is kept: it is stored with the document.
     let named = charset.filter(|label| {

@@ -12,39 +12,27 @@ impl From<PipelineError> for Problem {
         match error {
             PipelineError::NoCollection => no_collection(),
             PipelineError::NoDocument => Self::new(StatusCode::NOT_FOUND, "no_document", "There is no such document", said),
-            PipelineError::Exists => Self::new(
-                StatusCode::CONFLICT,
-                "collection_exists",
-                "The collection exists already",
-                said,
-            ),
+            PipelineError::Exists => {
+                Self::new(StatusCode::CONFLICT, "collection_exists", "The collection exists already", said)
+            }
             PipelineError::BadName => {
                 Self::new(StatusCode::BAD_REQUEST, "bad_name", "The name is not allowed", said).about("name")
             }
             PipelineError::BadPath(rule) => Self::bad_path(rule),
-            PipelineError::Watched => Self::new(
-                StatusCode::CONFLICT,
-                "watched_collection",
-                "A watched folder keeps this collection",
-                said,
-            ),
-            PipelineError::NotWatched => Self::new(
-                StatusCode::CONFLICT,
-                "not_watched",
-                "No watched folder keeps this collection",
-                said,
-            ),
+            PipelineError::Watched => {
+                Self::new(StatusCode::CONFLICT, "watched_collection", "A watched folder keeps this collection", said)
+            }
+            PipelineError::NotWatched => {
+                Self::new(StatusCode::CONFLICT, "not_watched", "No watched folder keeps this collection", said)
+            }
             PipelineError::Busy => Self::busy(&said),
             PipelineError::TooLarge { limit } => Self::too_large(limit),
             PipelineError::DiskFull => {
                 Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk_full", "The disk is nearly full", said)
             }
-            PipelineError::Unavailable(_) => Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
-                "Something needed is not there",
-                said,
-            ),
+            PipelineError::Unavailable(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Something needed is not there", said)
+            }
             PipelineError::InUse { .. } | PipelineError::Failed(_) => Self::internal(error.to_string()),
         }
     }
@@ -55,12 +43,9 @@ impl From<AskError> for Problem {
         let said = sentence(&error.to_string());
         match error {
             AskError::NoCollection => no_collection(),
-            AskError::ModeUnavailable(_) => Self::new(
-                StatusCode::NOT_IMPLEMENTED,
-                "mode_unavailable",
-                "The mode can't be served",
-                said,
-            ),
+            AskError::ModeUnavailable(_) => {
+                Self::new(StatusCode::NOT_IMPLEMENTED, "mode_unavailable", "The mode can't be served", said)
+            }
             AskError::WouldMix => Self::new(StatusCode::CONFLICT, "would_mix", "The answer would mix collections", said),
             AskError::Failed(_) => Self::internal(error.to_string()),
         }
@@ -75,10 +60,7 @@ fn no_collection() -> Problem {
 /// Errors begin small and end bare, so that they can be joined; people read sentences.
 fn sentence(error: &str) -> String {
     let mut letters = error.chars();
-    let mut text: String = letters
-        .next()
-        .map(|first| first.to_uppercase().chain(letters).collect())
-        .unwrap_or_default();
+    let mut text: String = letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default();
     if !text.ends_with(['.', '!', '?']) {
         text.push('.');
     }

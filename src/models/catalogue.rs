@@ -45,8 +45,7 @@ pub(super) struct Build {
 
 /// The build for this machine.
 pub(super) fn build(cuda: bool) -> Option<&'static Build> {
-    let here =
-        |build: &&Build| build.os == std::env::consts::OS && build.arch == std::env::consts::ARCH;
+    let here = |build: &&Build| build.os == std::env::consts::OS && build.arch == std::env::consts::ARCH;
     BUILDS.iter().filter(here).find(|build| build.cuda == cuda)
 }
 

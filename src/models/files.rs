@@ -11,19 +11,11 @@ use super::{ModelsError, Progress};
 
 /// `map_err(unusable(path))`
 pub(super) fn unusable(path: &Path) -> impl Fn(std::io::Error) -> ModelsError + '_ {
-    |source| ModelsError::File {
-        path: path.to_owned(),
-        source,
-    }
+    |source| ModelsError::File { path: path.to_owned(), source }
 }
 
 /// Copies `from` to `to`. With `wanted`, only what has that SHA-256 ever gets there. Gives the hash.
-pub(super) fn place(
-    from: &mut dyn Read,
-    to: &Path,
-    what: &str,
-    wanted: Option<&str>,
-) -> Result<String, ModelsError> {
+pub(super) fn place(from: &mut dyn Read, to: &Path, what: &str, wanted: Option<&str>) -> Result<String, ModelsError> {
     let folder = to.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(unusable(folder))?;
     let mut file = NamedTempFile::new_in(folder).map_err(unusable(folder))?;
@@ -49,19 +41,14 @@ pub(super) fn settle(file: NamedTempFile, to: &Path) -> Result<(), ModelsError> 
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        file.as_file()
-            .set_permissions(fs::Permissions::from_mode(0o644))
-            .map_err(unusable(to))?;
+        file.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(unusable(to))?;
     }
     file.as_file().sync_all().map_err(unusable(to))?;
-    file.persist(to)
-        .map_err(|error| unusable(to)(error.error))?;
+    file.persist(to).map_err(|error| unusable(to)(error.error))?;
     // The rename itself, which only Unix lets one flush.
     #[cfg(unix)]
     if let Some(folder) = to.parent() {
-        File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(unusable(folder))?;
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(unusable(folder))?;
     }
     Ok(())
 }
@@ -69,11 +56,9 @@ pub(super) fn settle(file: NamedTempFile, to: &Path) -> Result<(), ModelsError> 
 /// An error unless `found` is what was wanted.
 pub(super) fn check(what: &str, wanted: Option<&str>, found: &str) -> Result<(), ModelsError> {
     match wanted {
-        Some(wanted) if wanted != found => Err(ModelsError::Hash {
-            what: what.to_owned(),
-            wanted: wanted.to_owned(),
-            found: found.to_owned(),
-        }),
+        Some(wanted) if wanted != found => {
+            Err(ModelsError::Hash { what: what.to_owned(), wanted: wanted.to_owned(), found: found.to_owned() })
+        }
         _ => Ok(()),
     }
 }
@@ -102,17 +87,10 @@ pub(super) struct Lock(#[allow(dead_code, reason = "held for its lock")] File);
 
 impl Lock {
     /// Waits until no other process is changing the cache.
-    pub(super) fn take(
-        cache: &Path,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Self, ModelsError> {
+    pub(super) fn take(cache: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Self, ModelsError> {
         fs::create_dir_all(cache).map_err(unusable(cache))?;
         let path = cache.join("fetch.lock");
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(unusable(&path))?;
+        let file = File::options().create(true).append(true).open(&path).map_err(unusable(&path))?;
         if file.try_lock().is_err() {
             progress(Progress::Waiting);
             file.lock().map_err(unusable(&path))?;

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use reqwest::Method;
+use axum::http::Method;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
@@ -61,9 +61,7 @@ pub(super) fn fetch(
     let (report, reports) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
         let thread = scope.spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(|error| Failed::Unreachable(error.to_string()))?;
             runtime.block_on(fetch_all(order, address, &client, &|told| {
                 // Nobody listens any more: the fetch is worth finishing all the same.
@@ -73,51 +71,27 @@ pub(super) fn fetch(
         for told in reports {
             progress(told);
         }
-        thread
-            .join()
-            .unwrap_or_else(|_| Err(Failed::Unreachable("fetching from the hub panicked".into())))
+        thread.join().unwrap_or_else(|_| Err(Failed::Unreachable("fetching from the hub panicked".into())))
     })
 }
 
-async fn fetch_all(
-    order: &Order<'_>,
-    address: &str,
-    client: &Client,
-    report: &dyn Fn(Progress),
-) -> Result<(), Failed> {
+async fn fetch_all(order: &Order<'_>, address: &str, client: &Client, report: &dyn Fn(Progress)) -> Result<(), Failed> {
     let mut seen = read_seen(&order.seen)?;
     let known = seen.0.entry(order.repository.to_owned()).or_default();
     if known.revision.is_empty() {
         known.revision = newest(order.repository, address, client).await?;
     }
     for (path, to, pinned) in &order.files {
-        if path.is_empty()
-            || Path::new(path)
-                .components()
-                .any(|part| !matches!(part, Component::Normal(_)))
-        {
-            return Err(
-                ModelsError::Refused(format!("{path:?} is no path in a repository")).into(),
-            );
+        if path.is_empty() || Path::new(path).components().any(|part| !matches!(part, Component::Normal(_))) {
+            return Err(ModelsError::Refused(format!("{path:?} is no path in a repository")).into());
         }
-        let url = format!(
-            "{address}/{}/resolve/{}/{path}",
-            order.repository, known.revision
-        );
-        let wanted = pinned
-            .map(str::to_owned)
-            .or_else(|| known.files.get(path).cloned());
+        let url = format!("{address}/{}/resolve/{}/{path}", order.repository, known.revision);
+        let wanted = pinned.map(str::to_owned).or_else(|| known.files.get(path).cloned());
         let hash = download(&url, path, to, wanted.as_deref(), client, report).await?;
         known.files.insert(path.clone(), hash);
     }
-    let json =
-        serde_json::to_vec_pretty(&seen).map_err(|error| unusable(&order.seen)(error.into()))?;
-    place(
-        &mut json.as_slice(),
-        &order.seen,
-        "the list of what was seen",
-        None,
-    )?;
+    let json = serde_json::to_vec_pretty(&seen).map_err(|error| unusable(&order.seen)(error.into()))?;
+    place(&mut json.as_slice(), &order.seen, "the list of what was seen", None)?;
     Ok(())
 }
 
@@ -135,28 +109,15 @@ async fn newest(repository: &str, address: &str, client: &Client) -> Result<Stri
     struct Revision {
         sha: String,
     }
-    let unreachable =
-        |reason: String| Failed::Unreachable(format!("the Hugging Face hub: {reason}"));
+    let unreachable = |reason: String| Failed::Unreachable(format!("the Hugging Face hub: {reason}"));
     let url = format!("{address}/api/models/{repository}/revision/main");
-    let answer = client
-        .send(client.request(Method::GET, &url))
-        .await
-        .map_err(|error| unreachable(error.to_string()))?;
+    let answer = client.send(client.request(Method::GET, &url)).await.map_err(|error| unreachable(error.to_string()))?;
     if !answer.status().is_success() {
         return Err(unreachable(format!("{repository}: {}", answer.status())));
     }
-    let body = answer
-        .body(8 * 1024 * 1024)
-        .await
-        .map_err(|error| unreachable(error.to_string()))?;
-    let revision: Revision =
-        serde_json::from_slice(&body).map_err(|error| unreachable(error.to_string()))?;
-    if revision.sha.is_empty()
-        || !revision
-            .sha
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric())
-    {
+    let body = answer.body(8 * 1024 * 1024).await.map_err(|error| unreachable(error.to_string()))?;
+    let revision: Revision = serde_json::from_slice(&body).map_err(|error| unreachable(error.to_string()))?;
+    if revision.sha.is_empty() || !revision.sha.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Err(unreachable(format!("{repository} has no revision")));
     }
     Ok(revision.sha)
@@ -170,13 +131,9 @@ async fn download(
     client: &Client,
     report: &dyn Fn(Progress),
 ) -> Result<String, Failed> {
-    let unreachable =
-        |reason: String| Failed::Unreachable(format!("the Hugging Face hub: {path}: {reason}"));
+    let unreachable = |reason: String| Failed::Unreachable(format!("the Hugging Face hub: {path}: {reason}"));
     let request = client.request(Method::GET, url);
-    let mut answer = client
-        .send(request)
-        .await
-        .map_err(|error| unreachable(error.to_string()))?;
+    let mut answer = client.send(request).await.map_err(|error| unreachable(error.to_string()))?;
     if !answer.status().is_success() {
         return Err(unreachable(answer.status().to_string()));
     }
@@ -185,11 +142,7 @@ async fn download(
     std::fs::create_dir_all(folder).map_err(unusable(folder))?;
     let mut file = NamedTempFile::new_in(folder).map_err(unusable(folder))?;
     let (mut hasher, mut done) = (Sha256::new(), 0);
-    while let Some(chunk) = answer
-        .chunk()
-        .await
-        .map_err(|error| unreachable(error.to_string()))?
-    {
+    while let Some(chunk) = answer.chunk().await.map_err(|error| unreachable(error.to_string()))? {
         hasher.update(&chunk);
         file.write_all(&chunk).map_err(unusable(to))?;
         done += chunk.len() as u64;

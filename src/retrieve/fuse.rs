@@ -132,8 +132,7 @@ fn hybrid(gathered: &[Gathered], depth: usize) -> Vec<Ranked> {
     for (source, side) in gathered.iter().enumerate() {
         candidates.extend(candidates_of(source, side, depth, &documents));
     }
-    let coverage =
-        gathered.iter().filter_map(|side| side.lexical.passages.first()).map(|hit| hit.matched).fold(0.0, f32::max);
+    let coverage = gathered.iter().filter_map(|side| side.lexical.passages.first()).map(|hit| hit.matched).fold(0.0, f32::max);
     let meaning_weight = MEANING.0 - MEANING.1 * coverage.clamp(0.0, 1.0);
     let document_weight = documents.weight();
 

@@ -71,9 +71,7 @@ impl<'a> Asking<'a> {
             let matching = (mode == Mode::Hybrid).then(|| threads.spawn(|| lexical(sources, &telling, depth)));
             let dense = if mode == Mode::Lexical { Ok(Vec::new()) } else { self.dense(sources, depth) };
             let lexical = match matching {
-                Some(thread) => {
-                    thread.join().unwrap_or_else(|_| Err(SearchError::Failed("full-text search broke off".into())))
-                }
+                Some(thread) => thread.join().unwrap_or_else(|_| Err(SearchError::Failed("full-text search broke off".into()))),
                 None if mode == Mode::Lexical => lexical(sources, &telling, depth),
                 None => Ok(Vec::new()),
             };

@@ -97,9 +97,7 @@ impl Hits {
     fn place(&mut self, ranked: usize, ranking: &[Ranked], live: LiveChunk) {
         let Ranked { source, score, .. } = ranking[ranked];
         let version = live.chunk.version;
-        if live.chunk.text.trim().is_empty()
-            || *self.versions.entry((source, live.document.id)).or_insert(version) != version
-        {
+        if live.chunk.text.trim().is_empty() || *self.versions.entry((source, live.document.id)).or_insert(version) != version {
             return;
         }
         if !self.texts.insert((source, live.hash)) {
@@ -136,8 +134,7 @@ impl Hits {
 
 impl Joined {
     fn has_room_for(&self, live: &LiveChunk) -> bool {
-        let characters: u64 =
-            self.chunks.iter().chain([live]).map(|live| live.chunk.span.end - live.chunk.span.start).sum();
+        let characters: u64 = self.chunks.iter().chain([live]).map(|live| live.chunk.span.end - live.chunk.span.start).sum();
         let touches = self
             .chunks
             .iter()

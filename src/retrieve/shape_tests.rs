@@ -57,10 +57,8 @@ impl Shelf {
     fn shape(&self, order: &[(usize, usize, f32)], limit: usize) -> Vec<Shaped> {
         let ranked: Vec<Ranked> =
             order.iter().map(|(document, ordinal, score)| ranked(Self::id(*document, *ordinal), *score)).collect();
-        shape(&ranked, limit, |wanted| {
-            Ok::<_, ()>(wanted.iter().filter_map(|key| Some((*key, self.live(key.1)?))).collect())
-        })
-        .unwrap()
+        shape(&ranked, limit, |wanted| Ok::<_, ()>(wanted.iter().filter_map(|key| Some((*key, self.live(key.1)?))).collect()))
+            .unwrap()
     }
 }
 

@@ -57,7 +57,10 @@ impl Server {
         let log = data.with_extension("log");
         let config = data.with_extension("toml");
         // Small threads and short waits: tests run beside each other.
-        let settings = format!("{}\n[indexing]\nthreads = 1\nsettle = \"100ms\"\nsweep_every = \"2s\"\nreserve = \"1MiB\"\n", start.config);
+        let settings = format!(
+            "{}\n[indexing]\nthreads = 1\nsettle = \"100ms\"\nsweep_every = \"2s\"\nreserve = \"1MiB\"\n",
+            start.config
+        );
         std::fs::write(&config, settings).unwrap();
         let mut command = Command::new(binary());
         command
@@ -251,7 +254,10 @@ pub fn any_file_holds(folder: &Path, needle: &str) -> bool {
 /// A sample contract of the repository.
 pub fn sample() -> PathBuf {
     let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/clients");
-    let mut pdfs: Vec<PathBuf> = files(&clients).into_iter().filter(|file| file.extension().is_some_and(|end| end.eq_ignore_ascii_case("pdf"))).collect();
+    let mut pdfs: Vec<PathBuf> = files(&clients)
+        .into_iter()
+        .filter(|file| file.extension().is_some_and(|end| end.eq_ignore_ascii_case("pdf")))
+        .collect();
     pdfs.sort_by_key(|file| std::fs::metadata(file).unwrap().len());
     pdfs[0].clone()
 }

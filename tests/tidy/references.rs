@@ -10,9 +10,7 @@ pub fn code_only(source: &str) -> String {
             ('/', Some('/')) => find(&chars, at, |i| chars[i] == '\n'),
             ('/', Some('*')) => end_of_block_comment(&chars, at),
             ('"', _) => end_of_string(&chars, at),
-            ('r', Some('"' | '#')) if !continues_a_word(&chars, at) => {
-                end_of_raw_string(&chars, at)
-            }
+            ('r', Some('"' | '#')) if !continues_a_word(&chars, at) => end_of_raw_string(&chars, at),
             ('\'', _) => end_of_character(&chars, at),
             _ => at,
         };
@@ -29,9 +27,7 @@ pub fn code_only(source: &str) -> String {
 }
 
 fn find(chars: &[char], from: usize, is_end: impl Fn(usize) -> bool) -> usize {
-    (from..chars.len())
-        .find(|&i| is_end(i))
-        .unwrap_or(chars.len())
+    (from..chars.len()).find(|&i| is_end(i)).unwrap_or(chars.len())
 }
 
 fn continues_a_word(chars: &[char], at: usize) -> bool {
@@ -73,11 +69,7 @@ fn end_of_raw_string(chars: &[char], start: usize) -> usize {
     if chars.get(opening) != Some(&'"') {
         return start;
     }
-    let closes = |i: usize| {
-        chars[i] == '"'
-            && chars.len() > i + hashes
-            && chars[i + 1..=i + hashes].iter().all(|&c| c == '#')
-    };
+    let closes = |i: usize| chars[i] == '"' && chars.len() > i + hashes && chars[i + 1..=i + hashes].iter().all(|&c| c == '#');
     (find(chars, opening + 1, closes) + hashes + 1).min(chars.len())
 }
 
@@ -97,9 +89,7 @@ fn tokens(code: &str) -> Vec<&str> {
     let mut out = Vec::new();
     let mut rest = code.trim_start();
     while let Some(first) = rest.chars().next() {
-        let word = rest
-            .find(|c: char| !c.is_alphanumeric() && c != '_')
-            .unwrap_or(rest.len());
+        let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
         let length = match word {
             0 if rest.starts_with("::") => 2,
             0 => first.len_utf8(),
@@ -150,9 +140,7 @@ pub fn references(source: &str, module: &[String]) -> Vec<String> {
                     at += 2;
                 }
                 if tokens.get(at) != Some(&"super") {
-                    let start = climbed
-                        .iter()
-                        .fold("crate".to_owned(), |path, part| format!("{path}::{part}"));
+                    let start = climbed.iter().fold("crate".to_owned(), |path, part| format!("{path}::{part}"));
                     expand(&tokens, at, start, &mut out);
                     at -= 1; // what `expand` read is looked at again: it may open braces
                 }
@@ -200,53 +188,24 @@ fn expand(tokens: &[&str], mut at: usize, mut prefix: String, out: &mut Vec<Stri
 #[test]
 fn comments_strings_and_characters_are_blanked() {
     let source = "a // crate::x\n/* b /* c */ d */ e \"f\\\" // g\" r#\"h\" i\"# 'j' '\\'' b\"k\" br#\"l\"# r#type <'m> '\"' n";
-    let words: Vec<String> = code_only(source)
-        .split_whitespace()
-        .map(str::to_owned)
-        .collect();
+    let words: Vec<String> = code_only(source).split_whitespace().map(str::to_owned).collect();
     assert_eq!(words, ["a", "e", "b", "b", "r#type", "<'m>", "n"]);
 }
 
 #[test]
 fn paths_are_found_whichever_way_they_are_written() {
-    let found = |source: &str, module: &[&str]| {
-        references(
-            source,
-            &module
-                .iter()
-                .map(|part| (*part).to_owned())
-                .collect::<Vec<_>>(),
-        )
-    };
+    let found =
+        |source: &str, module: &[&str]| references(source, &module.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>());
     assert_eq!(
         found("use crate::model::{Span, ids::{Id, self}};", &["chunk"]),
-        [
-            "crate::model::Span",
-            "crate::model::ids::Id",
-            "crate::model::ids::self",
-        ]
+        ["crate::model::Span", "crate::model::ids::Id", "crate::model::ids::self",]
     );
+    assert_eq!(found("use crate::{a, b as c};", &["x"]), ["crate::a", "crate::b"]);
+    assert_eq!(found("let x = crate::a::b::<T>(); pub(crate) fn f() {}", &["x"]), ["crate::a::b"]);
+    assert_eq!(found("use super::super::embed::Y;", &["index", "vector"]), ["crate::embed::Y"]);
     assert_eq!(
-        found("use crate::{a, b as c};", &["x"]),
-        ["crate::a", "crate::b"]
-    );
-    assert_eq!(
-        found("let x = crate::a::b::<T>(); pub(crate) fn f() {}", &["x"]),
-        ["crate::a::b"]
-    );
-    assert_eq!(
-        found("use super::super::embed::Y;", &["index", "vector"]),
-        ["crate::embed::Y"]
-    );
-    assert_eq!(
-        found(
-            "use super::Z; mod tests { use super::Z; use super::super::W; }",
-            &["index"]
-        ),
+        found("use super::Z; mod tests { use super::Z; use super::super::W; }", &["index"]),
         ["crate::Z", "crate::index::Z", "crate::W",]
     );
-    assert_eq!(
-        found("use strongroom_ingest as i; $crate::a; // crate::b", &["x"]),
-        ["strongroom_ingest as"]
-    );
+    assert_eq!(found("use strongroom_ingest as i; $crate::a; // crate::b", &["x"]), ["strongroom_ingest as"]);
 }

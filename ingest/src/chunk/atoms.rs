@@ -69,13 +69,7 @@ pub(super) struct Atoms<'a> {
 }
 
 impl<'a> Atoms<'a> {
-    pub(super) fn new(
-        text: &'a str,
-        range: Range<usize>,
-        headings: &'a [Heading],
-        limits: Limits,
-        pieces: &'a Pieces,
-    ) -> Self {
+    pub(super) fn new(text: &'a str, range: Range<usize>, headings: &'a [Heading], limits: Limits, pieces: &'a Pieces) -> Self {
         Self {
             text,
             at: range.start,
@@ -124,7 +118,10 @@ impl<'a> Atoms<'a> {
         let mut chars = 0;
         if word.len() > self.most_chars {
             end = 0;
-            for (at, cluster) in word.grapheme_indices(true) {
+            // One more character than fits is enough to see; a cluster may be as long as the text.
+            let enough = word.char_indices().nth(self.most_chars + 1);
+            let head = &word[..enough.map_or(word.len(), |(at, _)| at)];
+            for (at, cluster) in head.grapheme_indices(true) {
                 let more = cluster.chars().count();
                 if chars + more > self.most_chars {
                     break;

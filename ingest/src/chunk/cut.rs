@@ -105,9 +105,8 @@ impl<'a> Window<'a> {
             fitting = index + 1;
             let from = if atom.after == Strength::Section { LEAST_FILL_BEFORE_HEADING.min(least) } else { least };
             let distance = fill.abs_diff(ideal);
-            let better = best.is_none_or(|(strength, nearest, _)| {
-                atom.after > strength || (atom.after == strength && distance <= nearest)
-            });
+            let better = best
+                .is_none_or(|(strength, nearest, _)| atom.after > strength || (atom.after == strength && distance <= nearest));
             if fill >= from && better {
                 best = Some((atom.after, distance, fitting));
             }

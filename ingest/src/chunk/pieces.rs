@@ -17,11 +17,14 @@ const UNKNOWN: &str = "[UNK]";
 /// A longer word is one unknown piece to the model.
 const LONGEST_WORD: usize = 100;
 
+/// One entry of the vocabulary.
+type Entry = Box<[u8]>;
+
 /// Counts word pieces.
 pub(super) struct Pieces {
     tokenizer: Tokenizer,
-    first: HashSet<Box<[u8]>>,
-    following: HashSet<Box<[u8]>>,
+    first: HashSet<Entry>,
+    following: HashSet<Entry>,
     longest: usize,
 }
 
@@ -33,15 +36,16 @@ impl Pieces {
             .max_input_chars_per_word(LONGEST_WORD)
             .build()
             .map_err(|_| ChunkError::Vocabulary)?;
-        let mut first = HashSet::new();
-        let mut following = HashSet::new();
+        let mut first: HashSet<Entry> = HashSet::new();
+        let mut following: HashSet<Entry> = HashSet::new();
         for entry in model.get_vocab().keys().filter(|entry| entry.is_ascii()) {
             match entry.strip_prefix("##") {
                 Some(rest) if !rest.is_empty() => following.insert(rest.as_bytes().into()),
                 _ => first.insert(entry.as_bytes().into()),
             };
         }
-        let longest = first.iter().chain(&following).map(|entry: &Box<[u8]>| entry.len()).max().unwrap_or(0);
+        let entries = first.iter().chain(&following);
+        let longest = entries.map(|entry| entry.len()).max().unwrap_or(0);
         let mut tokenizer = Tokenizer::new(model);
         tokenizer
             .with_normalizer(Some(BertNormalizer::new(true, true, None, true)))
@@ -113,7 +117,14 @@ pub(super) fn separates_words(c: char) -> bool {
 mod tests {
     use proptest::prelude::*;
 
+    use std::sync::OnceLock;
+
     use super::*;
+
+    fn pieces() -> &'static Pieces {
+        static PIECES: OnceLock<Pieces> = OnceLock::new();
+        PIECES.get_or_init(|| Pieces::new().unwrap())
+    }
 
     fn library_count(pieces: &Pieces, text: &str) -> usize {
         pieces.tokenizer.encode(text, false).unwrap().len()
@@ -121,7 +132,7 @@ mod tests {
 
     #[test]
     fn known_counts() {
-        let pieces = Pieces::new().unwrap();
+        let pieces = pieces();
         assert_eq!(pieces.count("Agreement"), 1);
         assert_eq!(pieces.count("4.2(b)"), 6);
         assert_eq!(pieces.count(&"x".repeat(101)), 1);
@@ -132,15 +143,14 @@ mod tests {
     proptest! {
         #[test]
         fn own_count_is_the_libraries_count(word in "[!-~]{1,120}") {
-            let pieces = Pieces::new().unwrap();
-            prop_assert_eq!(pieces.count(&word), library_count(&pieces, &word));
+            prop_assert_eq!(pieces().count(&word), library_count(pieces(), &word));
         }
 
         #[test]
         fn words_add_up(text in "\\PC{0,80}") {
-            let pieces = Pieces::new().unwrap();
-            let sum: usize = text.split(separates_words).filter(|word| !word.is_empty()).map(|word| pieces.count(word)).sum();
-            prop_assert_eq!(sum, library_count(&pieces, &text));
+            let words = text.split(separates_words).filter(|word| !word.is_empty());
+            let sum: usize = words.map(|word| pieces().count(word)).sum();
+            prop_assert_eq!(sum, library_count(pieces(), &text));
         }
     }
 }

@@ -46,7 +46,8 @@ fn check(chunker: &Chunker, extraction: &Extraction) -> Vec<Chunk> {
     chunks
 }
 
-const CLAUSE: &str = "The Licensee shall pay to the Licensor, Acme Corp. of Delaware, the fee named in Exhibit No. 5 within thirty days. ";
+const CLAUSE: &str =
+    "The Licensee shall pay to the Licensor, Acme Corp. of Delaware, the fee named in Exhibit No. 5 within thirty days. ";
 
 #[test]
 fn empty_text_has_no_chunks() {
@@ -101,10 +102,8 @@ fn a_section_begins_a_chunk_and_names_it() {
     let first = format!("# One\n\n{}\n\n", CLAUSE.repeat(5));
     let text = format!("{first}## Two\n\n{}", CLAUSE.repeat(7));
     let mut extraction = document(&[&text]);
-    extraction.headings = vec![
-        Heading { at: 0, level: 1, title: "One".into() },
-        Heading { at: first.len(), level: 2, title: "Two".into() },
-    ];
+    extraction.headings =
+        vec![Heading { at: 0, level: 1, title: "One".into() }, Heading { at: first.len(), level: 2, title: "Two".into() }];
     let chunks = check(chunker(), &extraction);
     assert!(chunks[1].text.starts_with("## Two\n\nThe Licensee"), "{:?}", chunks[1].text);
     assert_eq!(chunks[0].heading_path, "One");
@@ -129,6 +128,12 @@ fn text_without_spaces_is_cut_all_the_same() {
         let chunks = check(chunker(), &document(&[&unit.repeat(20_000)]));
         assert!(chunks.len() >= 20, "{unit}: {}", chunks.len());
     }
+}
+
+#[test]
+fn a_character_as_long_as_the_text_takes_linear_time() {
+    // Quadratic time would be minutes.
+    check(chunker(), &document(&[&"\u{301}".repeat(1_000_000)]));
 }
 
 #[test]
@@ -162,17 +167,21 @@ fn any_text() -> impl Strategy<Value = String> {
     proptest::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
 }
 
+/// Chunkers with limits so small that every rule is met in short texts.
+fn small_chunkers() -> &'static [Chunker] {
+    static CHUNKERS: OnceLock<Vec<Chunker>> = OnceLock::new();
+    CHUNKERS.get_or_init(|| {
+        let limits = [(1, 8), (7, 60), (40, 8), (50, 12), (200, 30), (60, 60)];
+        limits.map(|(max_chars, max_tokens)| Chunker::new(ChunkOptions { max_chars, max_tokens }).unwrap()).into()
+    })
+}
+
 proptest! {
     #[test]
-    fn chunks_tile_any_text(
-        pages in proptest::collection::vec(any_text(), 1..4),
-        max_chars in 1_usize..200,
-        max_tokens in LEAST_TOKENS..60,
-    ) {
-        let chunker = Chunker { limits: Limits { chars: max_chars, tokens: max_tokens }, pieces: Pieces::new().unwrap() };
+    fn chunks_tile_any_text(pages in proptest::collection::vec(any_text(), 1..4), which in 0_usize..6) {
         let pages: Vec<&str> = pages.iter().map(String::as_str).collect();
         let extraction = document(&pages);
-        for chunk in check(&chunker, &extraction) {
+        for chunk in check(&small_chunkers()[which], &extraction) {
             prop_assert_eq!(slice(&extraction.text, chunk.span), chunk.text);
         }
     }

@@ -14,10 +14,7 @@ use super::check;
 use super::embedder::Custom;
 use super::runtime::{self, Chosen, Memory, SessionOptions, failed};
 use super::tokens::Tokens;
-use super::{
-    BUILTIN, Backend, Device, EmbedError, EmbedOptions, Embedded, Lane, ModelSpec, Precision,
-    Purpose,
-};
+use super::{BUILTIN, Backend, Device, EmbedError, EmbedOptions, Embedded, Lane, ModelSpec, Precision, Purpose};
 use crate::model::Fingerprint;
 
 /// How many texts one run carries where padding is cheaper than single runs.
@@ -48,9 +45,7 @@ pub(super) fn recipe(options: &Builtin<'_>) -> Result<Custom, EmbedError> {
         let opened = open(options);
         (hash.join(), opened)
     });
-    let hash = hashing
-        .0
-        .map_err(|_| EmbedError::Failed("hashing the weights panicked".into()))??;
+    let hash = hashing.0.map_err(|_| EmbedError::Failed("hashing the weights panicked".into()))??;
     let (shared, chosen, kernel, first) = hashing.1?;
     let fingerprint = Fingerprint(format!(
         "{BUILTIN} weights={hash} tokenizer={} pooling=mean prefix=none precision={} max_tokens={MOST_TOKENS}",
@@ -66,8 +61,7 @@ pub(super) fn recipe(options: &Builtin<'_>) -> Result<Custom, EmbedError> {
         batch: if chosen == Chosen::Cpu { 1 } else { CARD_BATCH },
         query: Some(first),
         make: Arc::new(move |_: Lane| {
-            let backend: Box<dyn Backend> =
-                Box::new(Bert::new(Arc::clone(&shared_for_later), chosen, kernel)?);
+            let backend: Box<dyn Backend> = Box::new(Bert::new(Arc::clone(&shared_for_later), chosen, kernel)?);
             Ok(backend)
         }),
     })
@@ -106,42 +100,17 @@ fn open(options: &Builtin<'_>) -> Result<Opened, EmbedError> {
 /// The same model the usual way, to measure against: an fp32 graph on padded batches with a mask, over `threads` threads, with
 /// the library's own defaults for all else. How many texts make a batch is up to the caller.
 pub fn peer(options: &EmbedOptions) -> Result<Box<dyn Backend>, EmbedError> {
-    let ModelSpec::Builtin {
-        weights,
-        tokenizer,
-        precision,
-    } = &options.model
-    else {
-        return Err(EmbedError::Unknown(
-            "there is a peer of the built-in model only".into(),
-        ));
+    let ModelSpec::Builtin { weights, tokenizer, precision } = &options.model else {
+        return Err(EmbedError::Unknown("there is a peer of the built-in model only".into()));
     };
     let environment = runtime::environment(&options.runtime)?;
-    let builtin = Builtin {
-        environment,
-        weights,
-        tokenizer,
-        precision: *precision,
-        device: Device::Cpu,
-    };
-    let session = SessionOptions {
-        device: Chosen::Cpu,
-        threads: options.threads,
-        memory: Memory::Default,
-    };
-    Ok(Box::new(Bert::with_form(
-        shared(&builtin)?,
-        session,
-        Kernel::Fp32,
-        Form::Batch,
-    )?))
+    let builtin = Builtin { environment, weights, tokenizer, precision: *precision, device: Device::Cpu };
+    let session = SessionOptions { device: Chosen::Cpu, threads: options.threads, memory: Memory::Default };
+    Ok(Box::new(Bert::with_form(shared(&builtin)?, session, Kernel::Fp32, Form::Batch)?))
 }
 
 /// Integers where they come out right, floats where they don't.
-fn on_cpu(
-    shared: &Arc<Shared>,
-    precision: Precision,
-) -> Result<(Kernel, Box<dyn Backend>), EmbedError> {
+fn on_cpu(shared: &Arc<Shared>, precision: Precision) -> Result<(Kernel, Box<dyn Backend>), EmbedError> {
     if precision == Precision::Int8 {
         for top in [127, 63] {
             let kernel = Kernel::Int8 { top };
@@ -157,18 +126,12 @@ fn on_cpu(
             );
         }
     }
-    Ok((
-        Kernel::Fp32,
-        Box::new(Bert::new(Arc::clone(shared), Chosen::Cpu, Kernel::Fp32)?),
-    ))
+    Ok((Kernel::Fp32, Box::new(Bert::new(Arc::clone(shared), Chosen::Cpu, Kernel::Fp32)?)))
 }
 
 /// The SHA-256 of a file, in hexadecimal.
 pub(super) fn sha256(path: &Path) -> Result<String, EmbedError> {
-    let unreadable = |source| EmbedError::File {
-        path: path.to_owned(),
-        source,
-    };
+    let unreadable = |source| EmbedError::File { path: path.to_owned(), source };
     let mut file = File::open(path).map_err(unreadable)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0u8; 256 * 1024];
@@ -190,16 +153,8 @@ pub(super) struct Bert {
 
 impl Bert {
     fn new(shared: Arc<Shared>, device: Chosen, kernel: Kernel) -> Result<Self, EmbedError> {
-        let form = if device == Chosen::Cpu {
-            Form::Single
-        } else {
-            Form::Batch
-        };
-        let options = SessionOptions {
-            device,
-            threads: 1,
-            memory: Memory::Lean,
-        };
+        let form = if device == Chosen::Cpu { Form::Single } else { Form::Batch };
+        let options = SessionOptions { device, threads: 1, memory: Memory::Lean };
         Self::with_form(shared, options, kernel, form)
     }
 
@@ -212,25 +167,15 @@ impl Bert {
         let builder = runtime::session_builder(&shared.environment, options)?;
         let model = session_model(&shared.weights, kernel, form)?;
         let session = model.into_session(&builder).map_err(failed)?;
-        Ok(Self {
-            shared,
-            session,
-            form,
-        })
+        Ok(Self { shared, session, form })
     }
 
     fn single(&mut self, ids: &[u32]) -> Result<Vec<f32>, EmbedError> {
         let mut hidden = vec![0f32; ids.len() * HIDDEN];
         self.shared.table.gather(ids, &mut hidden)?;
-        let input = TensorRef::from_array_view(([1, ids.len(), HIDDEN], hidden.as_slice()))
-            .map_err(failed)?;
-        let outputs = self
-            .session
-            .run(ort::inputs!["hidden" => input])
-            .map_err(failed)?;
-        let (_, pooled) = outputs["pooled"]
-            .try_extract_tensor::<f32>()
-            .map_err(failed)?;
+        let input = TensorRef::from_array_view(([1, ids.len(), HIDDEN], hidden.as_slice())).map_err(failed)?;
+        let outputs = self.session.run(ort::inputs!["hidden" => input]).map_err(failed)?;
+        let (_, pooled) = outputs["pooled"].try_extract_tensor::<f32>().map_err(failed)?;
         Ok(pooled.to_vec())
     }
 
@@ -241,23 +186,16 @@ impl Bert {
         let mut shares = vec![0f32; texts.len() * width];
         for (row, ids) in texts.iter().enumerate() {
             let at = row * width;
-            self.shared
-                .table
-                .gather(ids, &mut hidden[at * HIDDEN..(at + ids.len()) * HIDDEN])?;
+            self.shared.table.gather(ids, &mut hidden[at * HIDDEN..(at + ids.len()) * HIDDEN])?;
             mask[at..at + ids.len()].fill(1);
             shares[at..at + ids.len()].fill(1.0 / ids.len() as f32);
         }
-        let hidden = TensorRef::from_array_view(([texts.len(), width, HIDDEN], hidden.as_slice()))
-            .map_err(failed)?;
-        let mask =
-            TensorRef::from_array_view(([texts.len(), width], mask.as_slice())).map_err(failed)?;
-        let shares = TensorRef::from_array_view(([texts.len(), 1, width], shares.as_slice()))
-            .map_err(failed)?;
+        let hidden = TensorRef::from_array_view(([texts.len(), width, HIDDEN], hidden.as_slice())).map_err(failed)?;
+        let mask = TensorRef::from_array_view(([texts.len(), width], mask.as_slice())).map_err(failed)?;
+        let shares = TensorRef::from_array_view(([texts.len(), 1, width], shares.as_slice())).map_err(failed)?;
         let inputs = ort::inputs!["hidden" => hidden, "mask" => mask, "shares" => shares];
         let outputs = self.session.run(inputs).map_err(failed)?;
-        let (_, pooled) = outputs["pooled"]
-            .try_extract_tensor::<f32>()
-            .map_err(failed)?;
+        let (_, pooled) = outputs["pooled"].try_extract_tensor::<f32>().map_err(failed)?;
         Ok(pooled.chunks_exact(HIDDEN).map(<[f32]>::to_vec).collect())
     }
 }
@@ -272,10 +210,7 @@ impl Backend for Bert {
             all.push(ids);
         }
         let vectors = match self.form {
-            Form::Single => all
-                .iter()
-                .map(|ids| self.single(ids))
-                .collect::<Result<_, _>>()?,
+            Form::Single => all.iter().map(|ids| self.single(ids)).collect::<Result<_, _>>()?,
             Form::Batch => self.batch(&all)?,
         };
         Ok(Embedded { vectors, truncated })

@@ -21,23 +21,11 @@ pub(super) struct Reference {
 
 /// All reference texts with their vectors.
 pub(super) fn references() -> Result<Vec<Reference>, EmbedError> {
-    let texts: Vec<String> = serde_json::from_str(TEXTS)
-        .map_err(|_| EmbedError::Failed("the reference texts are damaged".into()))?;
+    let texts: Vec<String> =
+        serde_json::from_str(TEXTS).map_err(|_| EmbedError::Failed("the reference texts are damaged".into()))?;
     let vectors = VECTORS.chunks_exact(VECTORS.len() / texts.len().max(1));
-    let numbers = |bytes: &[u8]| {
-        bytes
-            .chunks_exact(4)
-            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect()
-    };
-    Ok(texts
-        .into_iter()
-        .zip(vectors)
-        .map(|(text, bytes)| Reference {
-            text,
-            vector: numbers(bytes),
-        })
-        .collect())
+    let numbers = |bytes: &[u8]| bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    Ok(texts.into_iter().zip(vectors).map(|(text, bytes)| Reference { text, vector: numbers(bytes) }).collect())
 }
 
 /// The worst cosine of `backend` to the references that are checked at start.

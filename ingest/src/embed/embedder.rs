@@ -10,9 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use parking_lot::Mutex;
 
 use super::builtin::{self, Builtin};
-use super::{
-    Backend, EmbedError, EmbedOptions, Embedded, Lane, ModelSpec, Purpose, folder, named, runtime,
-};
+use super::{Backend, EmbedError, EmbedOptions, Embedded, Lane, ModelSpec, Purpose, folder, named, runtime};
 use crate::model::Fingerprint;
 
 /// How bulk threads are ranked against everything else on Linux: they take what is left over, so that queries stay quick.
@@ -86,46 +84,22 @@ impl Embedder {
     /// Loads the library and the model, checks it, and starts the threads. Takes some tenths of a second.
     pub fn start(options: EmbedOptions) -> Result<Self, EmbedError> {
         let environment = runtime::environment(&options.runtime)?;
-        let EmbedOptions {
-            model,
-            device,
-            threads,
-            idle,
-            ..
-        } = options;
+        let EmbedOptions { model, device, threads, idle, .. } = options;
         let custom = match &model {
-            ModelSpec::Builtin {
-                weights,
-                tokenizer,
-                precision,
-            } => builtin::recipe(&Builtin {
-                environment,
-                weights,
-                tokenizer,
-                precision: *precision,
-                device,
-            })?,
-            ModelSpec::Fastembed { name, files } => {
-                named::recipe(&environment, name, files, device, threads)?
+            ModelSpec::Builtin { weights, tokenizer, precision } => {
+                builtin::recipe(&Builtin { environment, weights, tokenizer, precision: *precision, device })?
             }
+            ModelSpec::Fastembed { name, files } => named::recipe(&environment, name, files, device, threads)?,
             ModelSpec::Folder { path } => folder::recipe(&environment, path, device)?,
         };
         // A model that `fastembed` runs takes its threads inside one session, which is held only once.
-        let sessions = if matches!(model, ModelSpec::Fastembed { .. }) {
-            1
-        } else {
-            threads
-        };
+        let sessions = if matches!(model, ModelSpec::Fastembed { .. }) { 1 } else { threads };
         Self::with_backend(custom, sessions, idle)
     }
 
     /// Starts with a model of the caller's own: `threads` bulk threads that drop theirs after `idle` without work.
     /// This is how tests and benches put a [`super::HashBackend`] in place of a model.
-    pub fn with_backend(
-        custom: Custom,
-        threads: usize,
-        idle: Duration,
-    ) -> Result<Self, EmbedError> {
+    pub fn with_backend(custom: Custom, threads: usize, idle: Duration) -> Result<Self, EmbedError> {
         let threads = threads.max(1);
         let counters = Arc::new(Counters::default());
         let first = match custom.query {
@@ -145,15 +119,9 @@ impl Embedder {
             // The query thread keeps its model for ever.
             idle: (lane == Lane::Bulk).then_some(idle),
         };
-        handles.push(spawn(
-            "embed-query".into(),
-            worker(Lane::Query, queries, Some(first)),
-        )?);
+        handles.push(spawn("embed-query".into(), worker(Lane::Query, queries, Some(first)))?);
         for number in 0..threads {
-            handles.push(spawn(
-                format!("embed-bulk-{number}"),
-                worker(Lane::Bulk, jobs.clone(), None),
-            )?);
+            handles.push(spawn(format!("embed-bulk-{number}"), worker(Lane::Bulk, jobs.clone(), None))?);
         }
         Ok(Self(Arc::new(Inner {
             fingerprint: custom.fingerprint,
@@ -205,19 +173,11 @@ impl Embedder {
     pub fn embed_query(&self, text: &str) -> Result<Vec<f32>, EmbedError> {
         let lanes = self.lanes()?;
         let (reply, replies) = bounded(1);
-        let job = Job {
-            texts: vec![text.to_owned()],
-            purpose: Purpose::Query,
-            places: vec![0],
-            reply,
-        };
+        let job = Job { texts: vec![text.to_owned()], purpose: Purpose::Query, places: vec![0], reply };
         lanes.query.send(job).map_err(|_| EmbedError::Stopped)?;
         drop(lanes);
         let reply = replies.recv().map_err(|_| EmbedError::Stopped)?;
-        reply
-            .result?
-            .pop()
-            .ok_or_else(|| EmbedError::Failed("the model gave no vector".into()))
+        reply.result?.pop().ok_or_else(|| EmbedError::Failed("the model gave no vector".into()))
     }
 
     /// The vectors of some chunks, in their order. Blocks until all are there. Any number may be given: they are sorted by
@@ -321,10 +281,7 @@ impl Worker {
                 Ok(job) => {
                     let result = self.work(&job);
                     // Nobody waits any more: fine.
-                    let _ = job.reply.send(Reply {
-                        places: job.places,
-                        result,
-                    });
+                    let _ = job.reply.send(Reply { places: job.places, result });
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     self.backend = None;
@@ -348,35 +305,22 @@ impl Worker {
         let embedded = catch_unwind(AssertUnwindSafe(|| backend.embed(&texts, job.purpose)))
             .map_err(|_| EmbedError::Failed("the embedding model panicked".into()))?;
         self.backend = Some(backend);
-        let Embedded {
-            mut vectors,
-            truncated,
-        } = embedded?;
+        let Embedded { mut vectors, truncated } = embedded?;
         if vectors.len() != texts.len() {
-            return Err(EmbedError::Failed(
-                "the model gave another number of vectors than it got texts".into(),
-            ));
+            return Err(EmbedError::Failed("the model gave another number of vectors than it got texts".into()));
         }
         vectors.iter_mut().for_each(|vector| normalise(vector));
         if job.purpose == Purpose::Document {
-            self.counters
-                .embedded
-                .fetch_add(texts.len() as u64, Ordering::Relaxed);
+            self.counters.embedded.fetch_add(texts.len() as u64, Ordering::Relaxed);
         }
-        self.counters
-            .truncated
-            .fetch_add(truncated, Ordering::Relaxed);
+        self.counters.truncated.fetch_add(truncated, Ordering::Relaxed);
         Ok(vectors)
     }
 }
 
 /// Scales a vector to length 1; one of zeros stays as it is.
 pub(super) fn normalise(vector: &mut [f32]) {
-    let length = vector
-        .iter()
-        .map(|number| number * number)
-        .sum::<f32>()
-        .sqrt();
+    let length = vector.iter().map(|number| number * number).sum::<f32>().sqrt();
     if length > 0.0 {
         vector.iter_mut().for_each(|number| *number /= length);
     }

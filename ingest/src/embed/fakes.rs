@@ -13,29 +13,18 @@ pub struct HashBackend {
 
 impl Backend for HashBackend {
     fn embed(&mut self, texts: &[&str], _purpose: Purpose) -> Result<Embedded, EmbedError> {
-        let vectors = texts
-            .iter()
-            .map(|text| hash_vector(text, self.dimension))
-            .collect();
-        Ok(Embedded {
-            vectors,
-            truncated: 0,
-        })
+        let vectors = texts.iter().map(|text| hash_vector(text, self.dimension)).collect();
+        Ok(Embedded { vectors, truncated: 0 })
     }
 }
 
 fn hash_vector(text: &str, dimension: usize) -> Vec<f32> {
     let mut sum = vec![0f32; dimension];
     // The empty word is in every text, so that no vector is all zeros.
-    for word in text
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .chain([""])
-    {
+    for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).chain([""]) {
         let digest: [u8; 32] = Sha256::digest(word.to_lowercase().as_bytes()).into();
-        let mut state = u64::from_le_bytes([
-            digest[0], digest[1], digest[2], digest[3], digest[4], digest[5], digest[6], digest[7],
-        ]);
+        let mut state =
+            u64::from_le_bytes([digest[0], digest[1], digest[2], digest[3], digest[4], digest[5], digest[6], digest[7]]);
         let weight = if word.is_empty() { 0.1 } else { 1.0 };
         for number in &mut sum {
             // One step of SplitMix64 (Steele, Lea and Flood 2014) a number.

@@ -52,24 +52,14 @@ impl Default for Use {
 }
 
 /// Says how to run the model in the folder `path`.
-pub(super) fn recipe(
-    environment: &Environment,
-    path: &Path,
-    device: Device,
-) -> Result<Custom, EmbedError> {
+pub(super) fn recipe(environment: &Environment, path: &Path, device: Device) -> Result<Custom, EmbedError> {
     let usage = read_usage(&path.join("embedding.json"))?;
     let graph = path.join("model.onnx");
     let tokenizer = path.join("tokenizer.json");
     let tokens = Arc::new(Tokens::read(&tokenizer, usage.max_tokens)?);
     let chosen = runtime::choose(device)?;
-    let folder_name = path
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned());
-    let name = usage
-        .name
-        .clone()
-        .or(folder_name)
-        .unwrap_or_else(|| "own model".into());
+    let folder_name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = usage.name.clone().or(folder_name).unwrap_or_else(|| "own model".into());
     let fingerprint = Fingerprint(format!(
         "{name} weights={} tokenizer={} pooling={:?} prefix={:?}/{:?} precision=as-given max_tokens={}",
         weights_hash(path, &graph)?,
@@ -79,20 +69,10 @@ pub(super) fn recipe(
         usage.document_prefix,
         usage.max_tokens,
     ));
-    let source = Source {
-        environment: environment.clone(),
-        graph,
-        tokens,
-        usage,
-        chosen,
-    };
+    let source = Source { environment: environment.clone(), graph, tokens, usage, chosen };
     let mut first = source.open()?;
     // The graph's declared shape may leave the last dimension open, so it is asked by running it.
-    let dimension = first
-        .embed(&["dimension"], Purpose::Document)?
-        .vectors
-        .first()
-        .map_or(0, Vec::len);
+    let dimension = first.embed(&["dimension"], Purpose::Document)?.vectors.first().map_or(0, Vec::len);
     Ok(Custom {
         fingerprint,
         dimension,
@@ -106,15 +86,10 @@ pub(super) fn recipe(
 
 fn read_usage(path: &Path) -> Result<Use, EmbedError> {
     match std::fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| EmbedError::Model {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        }),
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map_err(|error| EmbedError::Model { path: path.to_owned(), reason: error.to_string() }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Use::default()),
-        Err(source) => Err(EmbedError::File {
-            path: path.to_owned(),
-            source,
-        }),
+        Err(source) => Err(EmbedError::File { path: path.to_owned(), source }),
     }
 }
 
@@ -141,32 +116,16 @@ struct Source {
 
 impl Source {
     fn open(&self) -> Result<Own, EmbedError> {
-        let options = SessionOptions {
-            device: self.chosen,
-            threads: 1,
-            memory: Memory::Lean,
-        };
-        let damaged = |reason: String| EmbedError::Model {
-            path: self.graph.clone(),
-            reason,
-        };
+        let options = SessionOptions { device: self.chosen, threads: 1, memory: Memory::Lean };
+        let damaged = |reason: String| EmbedError::Model { path: self.graph.clone(), reason };
         let session = runtime::session_builder(&self.environment, options)?
             .commit_from_file(&self.graph)
             .map_err(|error| damaged(error.message().to_owned()))?;
-        let inputs: Vec<String> = session
-            .inputs()
-            .iter()
-            .map(|input| input.name().to_owned())
-            .collect();
+        let inputs: Vec<String> = session.inputs().iter().map(|input| input.name().to_owned()).collect();
         if let Some(other) = inputs.iter().find(|name| !INPUTS.contains(&name.as_str())) {
             return Err(damaged(format!("it wants an input called {other}")));
         }
-        Ok(Own {
-            session,
-            inputs,
-            tokens: Arc::clone(&self.tokens),
-            usage: self.usage.clone(),
-        })
+        Ok(Own { session, inputs, tokens: Arc::clone(&self.tokens), usage: self.usage.clone() })
     }
 }
 
@@ -207,9 +166,7 @@ impl Own {
                     Pooling::Mean => mean(rows, width as usize),
                 })
             }
-            _ => Err(EmbedError::Failed(
-                "the model's output is neither hidden states nor a vector".into(),
-            )),
+            _ => Err(EmbedError::Failed("the model's output is neither hidden states nor a vector".into())),
         }
     }
 }
@@ -218,9 +175,7 @@ impl Own {
 fn mean<'a>(rows: impl Iterator<Item = &'a [f32]>, width: usize) -> Vec<f32> {
     let mut sum = vec![0f32; width];
     for row in rows {
-        sum.iter_mut()
-            .zip(row)
-            .for_each(|(sum, number)| *sum += number);
+        sum.iter_mut().zip(row).for_each(|(sum, number)| *sum += number);
     }
     sum
 }

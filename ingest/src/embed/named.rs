@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fastembed::{
-    EmbeddingModel, InitOptionsUserDefined, ModelInfo, QuantizationMode, TextEmbedding,
-    TokenizerFiles, UserDefinedEmbeddingModel,
+    EmbeddingModel, InitOptionsUserDefined, ModelInfo, QuantizationMode, TextEmbedding, TokenizerFiles,
+    UserDefinedEmbeddingModel,
 };
 use ort::environment::Environment;
 
@@ -20,12 +20,7 @@ const MOST_TOKENS: usize = 512;
 /// How many texts one run carries.
 const BATCH: usize = 16;
 /// Files that every such model needs beside its graph.
-const TOKENIZER_FILES: [&str; 4] = [
-    "tokenizer.json",
-    "config.json",
-    "special_tokens_map.json",
-    "tokenizer_config.json",
-];
+const TOKENIZER_FILES: [&str; 4] = ["tokenizer.json", "config.json", "special_tokens_map.json", "tokenizer_config.json"];
 
 /// Where a named model's files are to be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,49 +40,31 @@ pub fn named_files(name: &str) -> Option<NamedFiles> {
     let mut files = vec![info.model_file.clone()];
     files.extend(info.additional_files.iter().cloned());
     files.extend(TOKENIZER_FILES.map(str::to_owned));
-    Some(NamedFiles {
-        repository: info.model_code,
-        files,
-        dimension: info.dim,
-    })
+    Some(NamedFiles { repository: info.model_code, files, dimension: info.dim })
 }
 
 /// Every name that [`named_files`] knows, in its short form, sorted.
 pub fn named_models() -> Vec<String> {
-    let mut names: Vec<String> = TextEmbedding::list_supported_models()
-        .iter()
-        .map(short_name)
-        .collect();
+    let mut names: Vec<String> = TextEmbedding::list_supported_models().iter().map(short_name).collect();
     names.sort();
     names.dedup();
     names
 }
 
 fn find(name: &str) -> Option<ModelInfo<EmbeddingModel>> {
-    TextEmbedding::list_supported_models()
-        .into_iter()
-        .find(|info| {
-            let repository = &info.model_code;
-            name.eq_ignore_ascii_case(&format!("{:?}", info.model))
-                || name.eq_ignore_ascii_case(&short_name(info))
-                || (name.eq_ignore_ascii_case(repository) && !quantised(info))
-        })
+    TextEmbedding::list_supported_models().into_iter().find(|info| {
+        let repository = &info.model_code;
+        name.eq_ignore_ascii_case(&format!("{:?}", info.model))
+            || name.eq_ignore_ascii_case(&short_name(info))
+            || (name.eq_ignore_ascii_case(repository) && !quantised(info))
+    })
 }
 
 /// The last part of the repository's name, without what says that it holds ONNX, and with `-q` where the weights are quantised.
 fn short_name(info: &ModelInfo<EmbeddingModel>) -> String {
-    let last = info
-        .model_code
-        .rsplit('/')
-        .next()
-        .unwrap_or(&info.model_code)
-        .to_lowercase();
+    let last = info.model_code.rsplit('/').next().unwrap_or(&info.model_code).to_lowercase();
     let plain = last.trim_end_matches("-q").trim_end_matches("-onnx");
-    if quantised(info) {
-        format!("{plain}-q")
-    } else {
-        plain.to_owned()
-    }
+    if quantised(info) { format!("{plain}-q") } else { plain.to_owned() }
 }
 
 fn quantised(info: &ModelInfo<EmbeddingModel>) -> bool {
@@ -105,11 +82,7 @@ fn prefixes(short_name: &str) -> (&'static str, &'static str) {
         ("bge-m3", "", ""),
         ("bge-small-zh", "为这个句子生成表示以用于检索相关文章：", ""),
         ("bge-large-zh", "为这个句子生成表示以用于检索相关文章：", ""),
-        (
-            "embeddinggemma",
-            "task: search result | query: ",
-            "title: none | text: ",
-        ),
+        ("embeddinggemma", "task: search result | query: ", "title: none | text: "),
         ("snowflake-arctic-embed", RETRIEVE, ""),
     ];
     for (beginning, query, document) in table {
@@ -145,11 +118,7 @@ pub(super) fn recipe(
         "{short} weights={} tokenizer={} pooling={pooling:?} prefix={query_prefix:?}/{document_prefix:?} precision={} max_tokens={MOST_TOKENS}",
         hashes.join("+"),
         sha256(&files.join("tokenizer.json"))?,
-        if quantised(&info) {
-            "as-quantised"
-        } else {
-            "fp32"
-        },
+        if quantised(&info) { "as-quantised" } else { "fp32" },
     ));
     // The range of a dynamic quantiser spans the batch, so a text's vector would depend on its neighbours.
     let alone = TextEmbedding::get_quantization_mode(&info.model) == QuantizationMode::Dynamic;
@@ -196,8 +165,7 @@ impl Source {
             special_tokens_map_file: read(special)?,
             tokenizer_config_file: read(tokenizer_config)?,
         };
-        let mut model =
-            UserDefinedEmbeddingModel::new(read(&self.info.model_file)?, tokenizer_files);
+        let mut model = UserDefinedEmbeddingModel::new(read(&self.info.model_file)?, tokenizer_files);
         for file in &self.info.additional_files {
             // The graph names its weights by file name, beside itself.
             let name = file.rsplit('/').next().unwrap_or(file).to_owned();
@@ -212,10 +180,7 @@ impl Source {
             .with_intra_threads(self.threads)
             .with_max_length(MOST_TOKENS);
         let model = TextEmbedding::try_new_from_user_defined(model, options).map_err(failed)?;
-        Ok(Named {
-            model,
-            prefixes: self.prefixes,
-        })
+        Ok(Named { model, prefixes: self.prefixes })
     }
 }
 
@@ -260,21 +225,14 @@ mod tests {
 
     #[test]
     fn names_are_found_in_every_form() {
-        for name in [
-            "nomic-embed-text-v1.5",
-            "nomic-ai/nomic-embed-text-v1.5",
-            "NomicEmbedTextV15",
-            "NOMIC-embed-text-v1.5",
-        ] {
+        for name in ["nomic-embed-text-v1.5", "nomic-ai/nomic-embed-text-v1.5", "NomicEmbedTextV15", "NOMIC-embed-text-v1.5"] {
             let found = named_files(name).unwrap_or_else(|| panic!("{name} is not known"));
             assert_eq!(found.repository, "nomic-ai/nomic-embed-text-v1.5");
             assert_eq!(found.files[0], "onnx/model.onnx");
             assert_eq!(found.dimension, 768);
         }
         assert_eq!(
-            named_files("nomic-embed-text-v1.5-q")
-                .map(|found| found.files[0].clone())
-                .as_deref(),
+            named_files("nomic-embed-text-v1.5-q").map(|found| found.files[0].clone()).as_deref(),
             Some("onnx/model_quantized.onnx")
         );
         assert_eq!(named_files("no-such-model"), None);
@@ -291,10 +249,7 @@ mod tests {
 
     #[test]
     fn prefixes_are_those_of_the_model_cards() {
-        assert_eq!(
-            prefixes("nomic-embed-text-v1.5-q"),
-            ("search_query: ", "search_document: ")
-        );
+        assert_eq!(prefixes("nomic-embed-text-v1.5-q"), ("search_query: ", "search_document: "));
         assert_eq!(prefixes("multilingual-e5-small"), ("query: ", "passage: "));
         assert_eq!(prefixes("bge-m3"), ("", ""));
         assert!(prefixes("bge-base-en-v1.5").0.starts_with("Represent"));

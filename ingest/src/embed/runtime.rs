@@ -43,10 +43,7 @@ pub(super) fn failed<R>(error: ort::Error<R>) -> EmbedError {
 
 /// Loads the library at `path`, or gives what was loaded from there before.
 pub(super) fn environment(path: &Path) -> Result<Environment, EmbedError> {
-    let refused = |reason: String| EmbedError::Library {
-        path: path.to_owned(),
-        reason,
-    };
+    let refused = |reason: String| EmbedError::Library { path: path.to_owned(), reason };
     if std::env::var_os(TELEMETRY).is_none_or(|value| value != "1") {
         return Err(EmbedError::Telemetry);
     }
@@ -55,10 +52,7 @@ pub(super) fn environment(path: &Path) -> Result<Environment, EmbedError> {
         return if from == path {
             Ok(environment.clone())
         } else {
-            Err(refused(format!(
-                "another copy is in use already, from {}",
-                from.display()
-            )))
+            Err(refused(format!("another copy is in use already, from {}", from.display())))
         };
     }
     let environment = ort::init_from(path)
@@ -101,11 +95,7 @@ pub(super) fn choose(device: Device) -> Result<Chosen, EmbedError> {
         Device::Cuda if offers(ep::CUDA::is_available()) => Ok(Chosen::Cuda),
         Device::CoreMl if offers(ep::CoreML::is_available()) => Ok(Chosen::CoreMl),
         Device::Cuda | Device::CoreMl => Err(EmbedError::Device {
-            device: if device == Device::Cuda {
-                "cuda"
-            } else {
-                "coreml"
-            },
+            device: if device == Device::Cuda { "cuda" } else { "coreml" },
             reason: "the ONNX Runtime library in use was built without it".into(),
         }),
     }
@@ -129,10 +119,7 @@ pub(super) enum Memory {
 }
 
 /// A builder for sessions that spin on nothing, keep no arena, and stay within `options.threads`.
-pub(super) fn session_builder(
-    environment: &Environment,
-    options: SessionOptions,
-) -> Result<SessionBuilder, EmbedError> {
+pub(super) fn session_builder(environment: &Environment, options: SessionOptions) -> Result<SessionBuilder, EmbedError> {
     Session::builder(environment)
         .map_err(failed)?
         .with_optimization_level(GraphOptimizationLevel::All)
@@ -147,17 +134,12 @@ pub(super) fn session_builder(
         .with_memory_pattern(options.memory == Memory::Default)
         .map_err(failed)?
         .with_execution_providers(providers(options.device, options.memory))
-        .map_err(|error| EmbedError::Device {
-            device: options.device.name(),
-            reason: error.message().to_owned(),
-        })
+        .map_err(|error| EmbedError::Device { device: options.device.name(), reason: error.message().to_owned() })
 }
 
 /// What a session on `device` may run on, best first.
 pub(super) fn providers(device: Chosen, memory: Memory) -> Vec<ep::ExecutionProviderDispatch> {
-    let cpu = ep::CPU::default()
-        .with_arena_allocator(memory != Memory::Lean)
-        .build();
+    let cpu = ep::CPU::default().with_arena_allocator(memory != Memory::Lean).build();
     match device {
         Chosen::Cpu => vec![cpu],
         Chosen::Cuda => vec![ep::CUDA::default().build().error_on_failure(), cpu],

@@ -15,7 +15,8 @@ pub struct Embedders {
 
 #[derive(Default)]
 struct Loaded {
-    all: Vec<Embedder>,
+    active: Option<Embedder>,
+    others: Vec<Embedder>,
     why: Option<String>,
 }
 
@@ -23,11 +24,17 @@ impl Embedders {
     /// Makes `embedder` the active model; those before it stay loaded.
     pub fn activate(&self, embedder: Embedder) {
         let mut loaded = self.inner.write();
-        loaded
-            .all
-            .retain(|old| old.fingerprint() != embedder.fingerprint());
-        loaded.all.push(embedder);
+        loaded.others.retain(|old| old.fingerprint() != embedder.fingerprint());
+        let before = loaded.active.replace(embedder.clone());
+        loaded.others.extend(before.filter(|before| before.fingerprint() != embedder.fingerprint()));
         loaded.why = None;
+    }
+
+    /// Loads a model beside the active one, for collections that still hold its vectors.
+    pub fn keep(&self, embedder: Embedder) {
+        let mut loaded = self.inner.write();
+        loaded.others.retain(|old| old.fingerprint() != embedder.fingerprint());
+        loaded.others.push(embedder);
     }
 
     /// Says for people why no model is loaded.
@@ -37,24 +44,20 @@ impl Embedders {
 
     /// The model that new vectors are made with.
     pub fn active(&self) -> Option<Embedder> {
-        self.inner.read().all.last().cloned()
+        self.inner.read().active.clone()
     }
 
     /// The loaded model of that fingerprint.
     pub fn get(&self, fingerprint: &Fingerprint) -> Option<Embedder> {
-        self.inner
-            .read()
-            .all
-            .iter()
-            .find(|embedder| embedder.fingerprint() == fingerprint)
-            .cloned()
+        let loaded = self.inner.read();
+        let mut all = loaded.active.iter().chain(&loaded.others);
+        all.find(|embedder| embedder.fingerprint() == fingerprint).cloned()
     }
 
-    /// Unloads every model but the active one.
-    pub fn retire_others(&self) {
-        let mut loaded = self.inner.write();
-        let keep = loaded.all.len().saturating_sub(1);
-        loaded.all.drain(..keep);
+    /// Chunks that went through any of the loaded models since it was loaded.
+    pub fn embedded(&self) -> u64 {
+        let loaded = self.inner.read();
+        loaded.active.iter().chain(&loaded.others).map(Embedder::embedded).sum()
     }
 
     /// Why there is no active model; none if there is one, or nobody said.

@@ -18,34 +18,20 @@ impl Tokens {
     /// Reads a `tokenizer.json`. The truncation and the padding that such files carry are switched off: MiniLM's would
     /// silently cut every text at 128 and pad every shorter one up to that.
     pub(super) fn read(path: &Path, most: usize) -> Result<Self, EmbedError> {
-        let bytes = std::fs::read(path).map_err(|source| EmbedError::File {
-            path: path.to_owned(),
-            source,
-        })?;
-        let damaged = |reason: String| EmbedError::Model {
-            path: path.to_owned(),
-            reason,
-        };
-        let mut tokenizer =
-            Tokenizer::from_bytes(bytes).map_err(|error| damaged(error.to_string()))?;
-        tokenizer
-            .with_truncation(None)
-            .map_err(|error| damaged(error.to_string()))?;
+        let bytes = std::fs::read(path).map_err(|source| EmbedError::File { path: path.to_owned(), source })?;
+        let damaged = |reason: String| EmbedError::Model { path: path.to_owned(), reason };
+        let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(|error| damaged(error.to_string()))?;
+        tokenizer.with_truncation(None).map_err(|error| damaged(error.to_string()))?;
         tokenizer.with_padding(None);
-        Ok(Self {
-            tokenizer,
-            most: most.max(2),
-        })
+        Ok(Self { tokenizer, most: most.max(2) })
     }
 
     /// The ids of a text, special tokens included, and whether it had to be cut.
     pub(super) fn encode(&self, text: &str) -> Result<(Vec<u32>, bool), EmbedError> {
         let short = &text[..text.floor_char_boundary(MOST_BYTES)];
         // The library's message might quote the text, so it is not passed on.
-        let encoding = self
-            .tokenizer
-            .encode_fast(short, true)
-            .map_err(|_| EmbedError::Failed("the tokenizer refused a text".into()))?;
+        let encoding =
+            self.tokenizer.encode_fast(short, true).map_err(|_| EmbedError::Failed("the tokenizer refused a text".into()))?;
         let mut ids = encoding.get_ids().to_vec();
         let mut cut = short.len() < text.len();
         if ids.len() > self.most {

@@ -22,7 +22,7 @@ pub(super) enum Format {
 
 /// Formats known by their first bytes; none of these begins a text.
 const SIGNATURES: &[(&[u8], &str)] = &[
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a file of Microsoft Office 97-2003, Outlook, or with a password"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Office 97-2003, Outlook or encrypted Office file"),
     (b"\x89PNG\r\n\x1a\n", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"II*\0", "a TIFF image"),
@@ -115,7 +115,16 @@ fn is_html(start: &[u8], hints: Hints<'_>) -> bool {
 }
 
 fn is_mail(start: &[u8]) -> bool {
-    let headers = [&b"from:"[..], b"received:", b"return-path:", b"mime-version:", b"message-id:", b"delivered-to:", b"subject:", b"date:"];
+    let headers = [
+        &b"from:"[..],
+        b"received:",
+        b"return-path:",
+        b"mime-version:",
+        b"message-id:",
+        b"delivered-to:",
+        b"subject:",
+        b"date:",
+    ];
     let first_lines = start.split(|&byte| byte == b'\n').take(12);
     let begins = headers.iter().any(|header| start.starts_with(header));
     begins && first_lines.filter(|line| headers.iter().any(|header| line.starts_with(header))).count() >= 3

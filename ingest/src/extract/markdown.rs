@@ -93,7 +93,8 @@ mod tests {
 
     #[test]
     fn headings_are_found_where_they_are() {
-        let text = "Title\r\n=====\r\n\r\n## The *fee* [see](x.md) ##\n```\n# not one\n```\ntext\n---\n#no\n    # code\n### C#\n";
+        let text =
+            "Title\r\n=====\r\n\r\n## The *fee* [see](x.md) ##\n```\n# not one\n```\ntext\n---\n#no\n    # code\n### C#\n";
         let found = headings(text);
         let seen: Vec<(u8, &str)> = found.iter().map(|heading| (heading.level, heading.title.as_str())).collect();
         assert_eq!(seen, [(1, "Title"), (2, "The fee see"), (2, "text"), (3, "C#")]);

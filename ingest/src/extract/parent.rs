@@ -2,7 +2,9 @@
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -23,6 +25,8 @@ const MEMORY_RATIO: u64 = 8;
 pub struct Extractor {
     options: ExtractOptions,
     spares: Mutex<Vec<Worker>>,
+    /// A handle on the socket of every worker that reads now, so that the reading can be broken off.
+    running: Mutex<Vec<Arc<UnixStream>>>,
 }
 
 /// How the conversation with a worker went.
@@ -38,7 +42,16 @@ enum Talk {
 impl Extractor {
     /// An extractor with no worker yet; the first call starts them.
     pub fn new(options: ExtractOptions) -> Self {
-        Self { options, spares: Mutex::new(Vec::new()) }
+        Self { options, spares: Mutex::default(), running: Mutex::default() }
+    }
+
+    /// Breaks off whatever is read now and ends all workers. What those calls return then says nothing of their files.
+    pub fn stop(&self) {
+        for socket in self.running.lock().drain(..) {
+            // It may have ended by itself.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+        self.spares.lock().clear();
     }
 
     /// Reads one file. Holds a small buffer of the bytes and the text, nothing else of the document.
@@ -47,28 +60,46 @@ impl Extractor {
     ///
     /// Only where we are to blame: no worker could be started, or the source could not be read.
     pub fn extract(&self, source: Source<'_>) -> Result<Extracted, ExtractError> {
+        let request = self.request(source.name, source.media_type, source.len);
         let mut input = Input { source: source.bytes, hasher: Hasher::new(), bytes: 0 };
         let limit = self.options.max_file_bytes;
         if source.len > limit {
             return Ok(input.into_extracted(Err(too_large_file(limit))));
         }
         let mut buffer = vec![0; BUFFER_BYTES];
-        let mut filled = input.read(&mut buffer)?;
+        let filled = input.read(&mut buffer)?;
         if filled == 0 {
             return Ok(input.into_extracted(Err(Unreadable::new(Reason::Empty, "the file is empty"))));
         }
         let worker = self.take_worker()?;
+        let handle = Arc::new(worker.socket.try_clone().map_err(ExtractError::Spawn)?);
+        self.running.lock().push(Arc::clone(&handle));
+        let outcome = self.talk(worker, &mut input, &request, &mut buffer, filled);
+        self.running.lock().retain(|socket| !Arc::ptr_eq(socket, &handle));
+        Ok(input.into_extracted(outcome?))
+    }
+
+    /// The conversation with one worker about one file, of which the first bytes are read.
+    fn talk(
+        &self,
+        worker: Worker,
+        input: &mut Input<'_>,
+        request: &Request,
+        buffer: &mut [u8],
+        mut filled: usize,
+    ) -> Result<Answer, ExtractError> {
+        let limit = self.options.max_file_bytes;
         let mut timed = Timed::new(&worker.socket, Duration::from_secs(self.options.wall_seconds));
-        let mut sent = wire::write_request(&mut timed, &self.request(source.name, source.media_type, source.len));
+        let mut sent = wire::write_request(&mut timed, request);
         while filled > 0 {
             if input.bytes > limit {
-                return Ok(input.into_extracted(Err(too_large_file(limit))));
+                return Ok(Err(too_large_file(limit)));
             }
             if sent.is_ok() {
                 sent = timed.write_all(&buffer[..filled]);
             }
             // Whatever became of the worker, the hash is that of the whole file.
-            filled = input.read(&mut buffer)?;
+            filled = input.read(buffer)?;
         }
         let _ = worker.socket.shutdown(Shutdown::Write);
         let talk = match sent {
@@ -76,8 +107,7 @@ impl Extractor {
             // A worker may answer, or die, before it has all the bytes.
             _ => self.listen(&mut timed),
         };
-        let outcome = self.judge(talk, worker, input.bytes)?;
-        Ok(input.into_extracted(outcome))
+        self.judge(talk, worker, input.bytes)
     }
 
     fn request(&self, name: &str, media_type: Option<&str>, file_bytes: u64) -> Request {
@@ -148,12 +178,8 @@ impl Extractor {
                     return Err(ExtractError::Worker(io::Error::other("it could not limit itself or read its request")));
                 }
                 End::OutOfTime => Err(out_of_time()),
-                End::OutOfMemory if file_bytes.saturating_mul(MEMORY_RATIO) > limits.memory_bytes => {
-                    Err(too_much_memory())
-                }
-                End::OutOfMemory => {
-                    Err(Unreadable::new(Reason::Bomb, "it unfolds to more than the memory a reader may use"))
-                }
+                End::OutOfMemory if file_bytes.saturating_mul(MEMORY_RATIO) > limits.memory_bytes => Err(too_much_memory()),
+                End::OutOfMemory => Err(Unreadable::new(Reason::Bomb, "it unfolds to more than the memory a reader may use")),
                 End::Crash(detail) => Err(Unreadable::new(Reason::Crashed, detail)),
             },
         })

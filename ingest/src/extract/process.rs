@@ -62,7 +62,9 @@ impl Worker {
             match self.child.try_wait() {
                 Ok(Some(status)) => break status,
                 Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(2)),
-                _ => return End::Crash("the reader closed its connection and did not end".to_owned()),
+                _ => {
+                    return End::Crash("the reader closed its connection and did not end".to_owned());
+                }
             }
         };
         if status.code() == Some(i32::from(EXIT_UNUSABLE)) {

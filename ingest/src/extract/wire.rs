@@ -77,10 +77,9 @@ pub(super) fn write_answer(out: &mut impl Write, answer: &Answer) -> io::Result<
             },
             extraction.text.as_str(),
         ),
-        Err(unreadable) => (
-            Header::Unreadable { reason: unreadable.reason.as_str().to_owned(), detail: unreadable.detail.clone() },
-            "",
-        ),
+        Err(unreadable) => {
+            (Header::Unreadable { reason: unreadable.reason.as_str().to_owned(), detail: unreadable.detail.clone() }, "")
+        }
     };
     write_frame(out, &serde_json::to_vec(&header)?, text)
 }
@@ -96,14 +95,8 @@ pub(super) fn read_answer(input: &mut impl Read, most_bytes: u64) -> io::Result<
         Header::Read { title, media_type, pages, headings, missing_pages } => {
             let pages = pages.into_iter().map(|(number, start, end, engine)| Page { number, bytes: start..end, engine });
             let headings = headings.into_iter().map(|(at, level, title)| Heading { at, level, title });
-            let extraction = Extraction {
-                title,
-                media_type,
-                pages: pages.collect(),
-                headings: headings.collect(),
-                missing_pages,
-                text,
-            };
+            let extraction =
+                Extraction { title, media_type, pages: pages.collect(), headings: headings.collect(), missing_pages, text };
             if !is_well_formed(&extraction) {
                 return Err(io::ErrorKind::InvalidData.into());
             }

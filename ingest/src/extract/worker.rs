@@ -90,12 +90,7 @@ fn serve(mut socket: UnixStream, request: &Request) -> io::Result<()> {
 
 /// Reads `bytes` by what they are; a text in the encoding that its sender told of. `early` takes an answer that counts if reading on ends this process; it says whether
 /// anybody listens.
-fn read(
-    bytes: Vec<u8>,
-    hints: Hints<'_>,
-    told: Option<&'static Encoding>,
-    early: &mut dyn FnMut(Answer) -> bool,
-) -> Answer {
+fn read(bytes: Vec<u8>, hints: Hints<'_>, told: Option<&'static Encoding>, early: &mut dyn FnMut(Answer) -> bool) -> Answer {
     match detect(&bytes, hints) {
         Format::Pdf => pdf::read(bytes, early),
         Format::Html => html::read(&bytes, told),

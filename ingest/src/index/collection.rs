@@ -17,7 +17,11 @@ use super::vector::edge::{EdgeIndex, EdgeOptions};
 use super::vector::{VectorError, VectorHit, VectorStore};
 use crate::model::{ChunkId, CollectionId, Fingerprint, Scope, Seq, TextHash, VersionId};
 
+pub(super) const CATALOG: &str = "catalog.db";
 pub(super) const TEXT_GENERATION: &str = "text_generation";
+
+/// Why an index can't be used that knows of changes which the catalog has not.
+const AHEAD: &str = "it is ahead of the catalog";
 
 /// An open collection.
 pub struct Collection {
@@ -52,7 +56,12 @@ impl<T: ?Sized> Slot<T> {
 
 impl Collection {
     pub(super) fn open(id: CollectionId, name: String, folder: PathBuf, tasks: Arc<Tasks>) -> Result<Self, IndexError> {
-        let catalog = Catalog::open(&folder.join("catalog.db"))?;
+        let file = folder.join(CATALOG);
+        // It was made with the collection: an empty one in its place would pass for a collection without documents.
+        if fs::metadata(&file).map_or(0, |file| file.len()) == 0 {
+            return Err(IndexError::Damaged("its catalog is gone".into()));
+        }
+        let catalog = Catalog::open(&file)?;
         let collection = Self {
             id,
             name,
@@ -148,7 +157,7 @@ impl Collection {
         match &*slot {
             Slot::Open(index) => Ok(index.clone()),
             Slot::Damaged => Err(IndexError::Rebuilding("full-text")),
-            Slot::Closed => match LexicalIndex::open(&self.text_folder(self.generation(TEXT_GENERATION)?)) {
+            Slot::Closed => match self.open_text() {
                 Ok(index) => {
                     let index = Arc::new(index);
                     *slot = Slot::Open(index.clone());
@@ -166,6 +175,34 @@ impl Collection {
         }
     }
 
+    fn open_text(&self) -> Result<LexicalIndex, LexicalError> {
+        let failed = |error: IndexError| LexicalError::Failed(error.to_string());
+        let index = LexicalIndex::open(&self.text_folder(self.generation(TEXT_GENERATION).map_err(failed)?))?;
+        if let Some(why) = self.misfit(index.watermark()).map_err(failed)? {
+            return Err(LexicalError::Damaged(why.into()));
+        }
+        Ok(index)
+    }
+
+    fn open_vectors(&self, dimension: usize) -> Result<EdgeIndex, VectorError> {
+        let failed = |error: IndexError| VectorError::Failed(error.to_string());
+        let generation = self.generation(super::catalog::VECTOR_GENERATION).map_err(failed)?;
+        let index = EdgeIndex::open(EdgeOptions::new(self.vector_folder(generation), dimension))?;
+        if let Some(why) = self.misfit(index.watermark()).map_err(failed)? {
+            return Err(VectorError::Damaged(why.into()));
+        }
+        Ok(index)
+    }
+
+    /// Why an index with this watermark is not the catalog's: what is searchable was in both indexes once, and no index has what
+    /// the catalog has not.
+    fn misfit(&self, watermark: Seq) -> Result<Option<&'static str>, IndexError> {
+        if watermark < self.catalog.last_live()? {
+            return Ok(Some("it lacks what is searchable"));
+        }
+        Ok((watermark > self.catalog.last_change()?).then_some(AHEAD))
+    }
+
     /// The vector index; opens it if needed. None before the collection's first vectors.
     pub fn vector_index(&self) -> Result<Option<Arc<dyn VectorStore>>, IndexError> {
         if let Some(index) = self.vectors.read().get() {
@@ -178,8 +215,7 @@ impl Collection {
             Slot::Damaged => Err(IndexError::Rebuilding("vector")),
             Slot::Closed => {
                 let Some(dimension) = self.dimension()? else { return Ok(None) };
-                let generation = self.generation(super::catalog::VECTOR_GENERATION)?;
-                match EdgeIndex::open(EdgeOptions::new(self.vector_folder(generation), dimension)) {
+                match self.open_vectors(dimension) {
                     Ok(index) => {
                         let index: Arc<dyn VectorStore> = Arc::new(index);
                         *slot = Slot::Open(index.clone());
@@ -259,6 +295,19 @@ impl Collection {
             let _ = index.rest();
         }
         *self.vectors.write() = Slot::Closed;
+    }
+
+    /// After a rebuild that failed: what is used next finds the damage again and asks for another.
+    pub(super) fn forget_damage(&self) {
+        let mut text = self.text.write();
+        if matches!(&*text, Slot::Damaged) {
+            *text = Slot::Closed;
+        }
+        drop(text);
+        let mut vectors = self.vectors.write();
+        if matches!(&*vectors, Slot::Damaged) {
+            *vectors = Slot::Closed;
+        }
     }
 
     /// Generations that an interrupted rebuild left, and those that a finished one replaced.

@@ -66,6 +66,8 @@ struct Waiting {
     tasks: VecDeque<Task>,
     /// Collections with an `Apply` in `tasks`: one is enough.
     applying: HashSet<CollectionId>,
+    /// Collections whose last task failed: tried again once nothing else is to be done.
+    failed: HashSet<CollectionId>,
     closed: bool,
 }
 
@@ -81,22 +83,34 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// The next task; `Ok(None)` after `IDLE` without one, `Err` once closed and empty.
+    /// The next task; `Ok(None)` after `IDLE` without one, `Err` once closed: what is left then waits for the next start.
     fn pop(&self) -> Result<Option<Task>, ()> {
         let mut waiting = self.state.lock();
         if waiting.tasks.is_empty() && !waiting.closed {
             let _ = self.changed.wait_for(&mut waiting, IDLE);
         }
-        match waiting.tasks.pop_front() {
-            Some(task) => {
-                if let Task::Apply(id) = task {
-                    waiting.applying.remove(&id);
-                }
-                Ok(Some(task))
-            }
-            None if waiting.closed => Err(()),
-            None => Ok(None),
+        if waiting.closed {
+            waiting.tasks.clear();
+            return Err(());
         }
+        if waiting.tasks.is_empty() {
+            for id in std::mem::take(&mut waiting.failed) {
+                if waiting.applying.insert(id) {
+                    waiting.tasks.push_back(Task::Apply(id));
+                }
+            }
+            return Ok(None);
+        }
+        let task = waiting.tasks.pop_front();
+        if let Some(Task::Apply(id)) = task {
+            waiting.applying.remove(&id);
+        }
+        Ok(task)
+    }
+
+    /// Keeps in mind that something of a collection has to be done once more.
+    fn failed(&self, id: CollectionId) {
+        self.state.lock().failed.insert(id);
     }
 
     fn close(&self) {
@@ -128,10 +142,11 @@ impl Tasks {
             let mut waiting = queue.state.lock();
             waiting.tasks.retain(|task| task.collection() != id);
             waiting.applying.remove(&id);
+            waiting.failed.remove(&id);
         }
     }
 
-    /// Lets both lanes end once they have done what is queued.
+    /// Lets both lanes end after the step that they are at. Whatever is left waits for the next start.
     pub fn close(&self) {
         self.text.close();
         self.vectors.close();
@@ -165,7 +180,7 @@ pub fn run_text(store: &Store) {
         {
             rest(store, oldest);
         }
-        finish(store, id, result, task);
+        finish(store, &store.tasks().text, result, task);
     }
     writers.drain(..).for_each(|id| rest(store, id));
 }
@@ -201,26 +216,39 @@ pub fn run_vectors(store: &Store) {
                 Ok(())
             }
         });
-        finish(store, id, result, task);
+        finish(store, &store.tasks().vectors, result, task);
     }
 }
 
 /// Lets the full-text index of a collection give back what writing needed, if the collection is open.
 fn rest(store: &Store, id: CollectionId) {
-    let Some(index) = store.if_open(id).and_then(|collection| collection.text.read().get()) else { return };
+    // Held until it is done: a collection closed and opened again meanwhile would want a second writer.
+    let Some(collection) = store.if_open(id) else { return };
+    let Some(index) = collection.text.read().get() else { return };
     if let Err(error) = index.rest() {
         tracing::warn!(collection = %id, %error, "a full-text index could not finish its merges");
     }
 }
 
 /// Flips what both lanes have done, and answers who waits.
-fn finish(store: &Store, id: CollectionId, result: Result<(), IndexError>, task: Task) {
+fn finish(store: &Store, lane: &Queue, result: Result<(), IndexError>, task: Task) {
+    let id = task.collection();
     let result = result.and_then(|()| {
         let collection = store.by_id(id)?;
-        collection.catalog().flip(collection.applied())?;
+        if collection.catalog().flip(collection.applied())? > 0 {
+            // Versions that were replaced just now are hidden already; this takes them out of the indexes.
+            store.tasks().apply(id);
+        }
         Ok(())
     });
     store.settle();
+    let failed = matches!(&result, Err(error) if !matches!(error, IndexError::NoCollection));
+    if failed && matches!(task, Task::Rebuild(..)) {
+        if let Some(collection) = store.if_open(id) {
+            collection.forget_damage();
+        }
+        lane.failed(id);
+    }
     match task {
         Task::Rebuild(_, Some(done)) | Task::Swap(_, _, _, done) => {
             // Whoever asked may have gone.
@@ -230,7 +258,10 @@ fn finish(store: &Store, id: CollectionId, result: Result<(), IndexError>, task:
             Ok(()) | Err(IndexError::NoCollection) => {}
             // The rebuild that the error speaks of is queued already.
             Err(IndexError::Rebuilding(_)) => {}
-            Err(error) => tracing::error!(collection = %id, %error, "changes could not be applied to an index"),
+            Err(error) => {
+                tracing::error!(collection = %id, %error, "changes could not be applied to an index; it is tried again");
+                lane.failed(id);
+            }
         },
     }
 }

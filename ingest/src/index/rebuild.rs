@@ -71,10 +71,7 @@ impl Collection {
 }
 
 /// Calls `copy` with all that an index has to hold as of now, in steps; the change up to which that is.
-fn for_standing(
-    catalog: &Catalog,
-    mut copy: impl FnMut(&[ChangeRow]) -> Result<(), IndexError>,
-) -> Result<Seq, IndexError> {
+fn for_standing(catalog: &Catalog, mut copy: impl FnMut(&[ChangeRow]) -> Result<(), IndexError>) -> Result<Seq, IndexError> {
     let upto = catalog.last_change()?;
     let mut after = VersionId(0);
     loop {

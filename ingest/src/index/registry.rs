@@ -77,8 +77,8 @@ impl Registry {
     /// The collection of that id.
     pub fn by_id(&self, id: CollectionId) -> Result<Option<Entry>, IndexError> {
         let connection = self.connection.lock();
-        let mut statement = connection
-            .prepare_cached("SELECT id, name, title, created_at, watched, missing FROM collections WHERE id = ?1")?;
+        let mut statement =
+            connection.prepare_cached("SELECT id, name, title, created_at, watched, missing FROM collections WHERE id = ?1")?;
         Ok(statement.query_row([id.0.to_be_bytes()], entry).optional()?)
     }
 
@@ -128,10 +128,8 @@ impl Registry {
         let mut connection = self.connection.lock();
         let transaction = connection.transaction()?;
         let text = path.map(text_of);
-        transaction.execute(
-            "UPDATE collections SET watched = ?2, missing = NULL WHERE id = ?1",
-            params![id.0.to_be_bytes(), text],
-        )?;
+        transaction
+            .execute("UPDATE collections SET watched = ?2, missing = NULL WHERE id = ?1", params![id.0.to_be_bytes(), text])?;
         transaction.execute("DELETE FROM detached WHERE path = ?1", [text])?;
         transaction.commit()?;
         Ok(())

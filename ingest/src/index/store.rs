@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use parking_lot::{Condvar, Mutex};
 use uuid::Uuid;
 
+use super::catalog::Catalog;
+use super::collection::CATALOG;
 use super::lanes::Tasks;
 use super::records::CollectionRecord;
 use super::registry::{Entry, Registry};
@@ -62,7 +64,15 @@ impl Store {
         for sub in ["collections", "ledger", "uploads"] {
             make_private(&options.data.join(sub))?;
         }
-        let registry = Registry::open(&options.data.join("strongroom.db"))?;
+        let registry = options.data.join("strongroom.db");
+        // An empty registry would make leftovers of all collections.
+        let lost = fs::metadata(&registry).map_or(true, |file| file.len() == 0);
+        if lost && fs::read_dir(options.data.join("collections"))?.next().is_some() {
+            return Err(IndexError::Damaged(
+                "strongroom.db is gone from the data folder, but not its collections: bring it back".into(),
+            ));
+        }
+        let registry = Registry::open(&registry)?;
         let store = Self {
             registry,
             open: Mutex::default(),
@@ -97,7 +107,9 @@ impl Store {
 
     /// Every collection's record, by name. A damaged one says so under `missing` and counts nothing.
     pub fn records(&self) -> Result<Vec<CollectionRecord>, IndexError> {
-        self.registry.all()?.into_iter().map(|entry| self.record(entry)).collect()
+        let records = self.registry.all()?.into_iter().map(|entry| self.record(entry));
+        // One that is destroyed meanwhile is simply not there.
+        records.filter(|record| !matches!(record, Err(IndexError::NoCollection))).collect()
     }
 
     /// The record of one registered collection.
@@ -113,14 +125,18 @@ impl Store {
             chunks: 0,
             fingerprint: None,
         };
-        match self.by_id(entry.id) {
-            Ok(collection) => {
-                record.counts = collection.counts()?;
-                record.chunks = collection.catalog().live_chunks()?;
-                record.fingerprint = collection.catalog().fingerprint()?;
-            }
+        let filled = self.by_id(entry.id).and_then(|collection| {
+            record.counts = collection.counts()?;
+            record.chunks = collection.catalog().live_chunks()?;
+            record.fingerprint = collection.catalog().fingerprint()?;
+            Ok(())
+        });
+        match filled {
+            Ok(()) => {}
+            Err(IndexError::NoCollection) => return Err(IndexError::NoCollection),
             Err(IndexError::Damaged(what)) => record.missing = Some(format!("damaged: {what}")),
-            Err(other) => return Err(other),
+            // The trouble of one collection is no other's: they are listed together.
+            Err(other) => record.missing = Some(format!("it can't be opened: {other}")),
         }
         Ok(record)
     }
@@ -144,6 +160,7 @@ impl Store {
         let folder = self.folder(entry.id);
         make_private(&folder)?;
         make_private(&folder.join("originals"))?;
+        drop(Catalog::open(&folder.join(CATALOG))?);
         if let Err(error) = self.registry.add(&entry) {
             fs::remove_dir_all(&folder)?;
             return Err(error);
@@ -184,6 +201,10 @@ impl Store {
         if let Some((collection, used)) = open.by_id.get_mut(&entry.id) {
             *used = tick;
             return Ok(collection.clone());
+        }
+        // Asked again, now that nobody can destroy it unseen.
+        if self.registry.by_id(entry.id)?.is_none() {
+            return Err(IndexError::NoCollection);
         }
         let folder = self.folder(entry.id);
         let collection = Arc::new(Collection::open(entry.id, entry.name, folder, self.tasks.clone())?);

@@ -110,7 +110,8 @@ impl Pipeline {
     /// Tries documents again that failed by our fault, or could not be read for a reason that may have passed. How many.
     pub fn retry(&self, name: &str) -> Result<u64, PipelineError> {
         let collection = self.shared.store.by_name(name)?;
-        let again = [Reason::Crashed, Reason::Timeout, Reason::Unsupported, Reason::Scanned, Reason::NoPermission, Reason::Damaged];
+        let again =
+            [Reason::Crashed, Reason::Timeout, Reason::Unsupported, Reason::Scanned, Reason::NoPermission, Reason::Damaged];
         let ids = collection.catalog().retry(&again)?;
         ids.iter().for_each(|id| reconcile::enqueue(&self.shared, collection.id(), *id, 0));
         Ok(ids.len() as u64)
@@ -182,9 +183,9 @@ fn holds_any(data: &Path, needles: &[Vec<u8>]) -> Result<bool, PipelineError> {
             }
         }
     }
-    Ok(fs::read_dir(data.join("collections"))?.flatten().any(|entry| {
-        needles.iter().any(|needle| contains(entry.file_name().as_encoded_bytes(), needle))
-    }))
+    Ok(fs::read_dir(data.join("collections"))?
+        .flatten()
+        .any(|entry| needles.iter().any(|needle| contains(entry.file_name().as_encoded_bytes(), needle))))
 }
 
 fn contains(bytes: &[u8], needle: &[u8]) -> bool {

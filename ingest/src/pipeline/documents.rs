@@ -64,8 +64,9 @@ impl Pipeline {
             return Err(PipelineError::Failed("the document was not registered".into()));
         };
         if registered.unchanged {
-            // Failed before with the same bytes: once more.
+            // Failed before with the same bytes: once more, and whatever else failed with it.
             collection.catalog().retry(&[])?;
+            reconcile::enqueue_all(&self.shared, &collection)?;
         }
         reconcile::enqueue(&self.shared, collection.id(), registered.id, upload.bytes);
         self.shared.store.tasks().apply(collection.id());

@@ -130,9 +130,11 @@ pub(super) fn rebuild_indexes(shared: &Shared, collection: &Collection) -> Resul
 fn purge_all(shared: &Shared) {
     let Ok(entries) = shared.store.registry().all() else { return };
     for entry in entries {
-        let purged = shared.store.by_id(entry.id).map_err(PipelineError::from).and_then(|collection| {
-            if collection.catalog().has_hidden()? { purge(shared, &collection) } else { Ok(()) }
-        });
+        let purged = shared
+            .store
+            .by_id(entry.id)
+            .map_err(PipelineError::from)
+            .and_then(|collection| if collection.catalog().has_hidden()? { purge(shared, &collection) } else { Ok(()) });
         if let Err(error) = purged {
             tracing::warn!(collection = %entry.id, %error, "a collection could not be purged; it is tried again");
         }

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -28,6 +28,9 @@ use shared::{Ask, Shared};
 
 pub use uploads::Upload;
 
+/// How long each kind of thread may take to end.
+const STOP_GRACE: Duration = Duration::from_secs(3);
+
 /// What the pipeline needs to run.
 #[derive(Clone, Debug)]
 pub struct PipelineOptions {
@@ -35,7 +38,7 @@ pub struct PipelineOptions {
     pub watched: Vec<WatchedRoot>,
     /// How the extraction worker is started and limited.
     pub extract: ExtractOptions,
-    /// Documents worked on at the same time.
+    /// Documents worked on at the same time. With 0 nothing is watched and nothing is read.
     pub workers: usize,
     /// Time between two full sweeps of every watched folder.
     pub sweep_every: Duration,
@@ -154,6 +157,8 @@ pub struct Progress {
     pub finished: u64,
     /// Chunks committed since the process started.
     pub chunks: u64,
+    /// Chunks that went through a model since the process started; what had a vector already did not.
+    pub embedded: u64,
     /// Bytes of source files still to be read.
     pub pending_bytes: u64,
     /// Estimate of the time left; none while it is unknown.
@@ -225,6 +230,7 @@ impl Pipeline {
             chunks: 0.into(),
             strays: Mutex::default(),
             bad_names: Mutex::default(),
+            troubled: Mutex::default(),
             originals: parking_lot::RwLock::default(),
             pace: Mutex::default(),
             options,
@@ -245,7 +251,9 @@ impl Pipeline {
                 tracing::error!(%error, "watched folders are not looked at");
             }
         };
-        threads.feeding.push(spawn("sweeper", &shared, sweep)?);
+        if workers > 0 {
+            threads.feeding.push(spawn("sweeper", &shared, sweep)?);
+        }
         drop(threads);
         Ok(pipeline)
     }
@@ -253,32 +261,38 @@ impl Pipeline {
     /// Queues what an earlier run left pending, and lets both indexes catch up where they are behind.
     fn resume_pending(&self) -> Result<(), PipelineError> {
         for entry in self.shared.store.registry().all()? {
-            match self.shared.store.by_id(entry.id) {
-                Ok(collection) => {
-                    reconcile::enqueue_all(&self.shared, &collection)?;
-                    if collection.catalog().has_unapplied()? {
-                        self.shared.store.tasks().apply(entry.id);
-                    }
+            let resumed = self.shared.store.by_id(entry.id).and_then(|collection| {
+                // What failed in an earlier run is tried once more.
+                collection.catalog().retry(&[])?;
+                reconcile::enqueue_all(&self.shared, &collection)?;
+                if collection.catalog().has_unapplied()? {
+                    self.shared.store.tasks().apply(entry.id);
                 }
-                Err(error @ IndexError::Damaged(_)) => {
-                    tracing::error!(collection = %entry.id, %error, "a collection can't be opened; the others are not affected");
-                }
-                Err(other) => return Err(other.into()),
+                Ok(())
+            });
+            if let Err(error) = resumed {
+                tracing::error!(collection = %entry.id, %error, "a collection can't be opened; the others are not affected");
             }
         }
         Ok(())
     }
 
-    /// Finishes what is being committed, then ends all threads. What is pending stays pending.
+    /// Ends all threads once each has finished its present step, or after a few seconds: a file may take minutes to read, an
+    /// index to build, and killing is safe at any moment. What is pending stays pending.
     pub fn stop(&self) {
         self.shared.stopping.store(true, Ordering::Release);
         self.shared.queue.close();
         // The sweeper may have ended already.
         let _ = self.shared.asks.send(Ask::Stop);
+        if let Some(embedder) = self.shared.embedders.active() {
+            // Whoever embeds a large document is told so now.
+            embedder.stop();
+        }
+        self.shared.extractor.stop();
         let mut threads = self.threads.lock();
-        threads.feeding.drain(..).for_each(join);
+        join_within(STOP_GRACE, threads.feeding.drain(..).collect());
         self.shared.store.tasks().close();
-        threads.lanes.drain(..).for_each(join);
+        join_within(STOP_GRACE, threads.lanes.drain(..).collect());
         self.shared.store.settle();
     }
 
@@ -308,8 +322,17 @@ fn spawn(
     Ok(std::thread::Builder::new().name(name.into()).spawn(move || work(&shared))?)
 }
 
-fn join(thread: JoinHandle<()>) {
-    if thread.join().is_err() {
-        tracing::error!("a thread of the pipeline had panicked");
+/// Waits for threads to end. Those that take longer are left to the end of the process.
+fn join_within(grace: Duration, threads: Vec<JoinHandle<()>>) {
+    let begun = Instant::now();
+    for thread in threads {
+        while !thread.is_finished() && begun.elapsed() < grace {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if !thread.is_finished() {
+            tracing::info!("something long was going on at the stop; the next start takes it up again");
+        } else if thread.join().is_err() {
+            tracing::error!("a thread of the pipeline had panicked");
+        }
     }
 }

@@ -36,19 +36,19 @@ pub(super) fn reconcile(shared: &Shared, id: CollectionId, root: &Path, scan: Sc
     }
     // Nothing is known about what lies in a folder that could not be read.
     gone.retain(|path, _| !scan.unreadable_folders.iter().any(|folder| below(path, folder)));
-    if known.len() >= SUSPICIOUS && gone.len() == known.len() {
-        set_missing(shared, id, "all of its files are gone at once: is a disk not mounted? (`strongroom forget` accepts it)");
-        return Ok(Vec::new());
-    }
-    clear_missing(shared, id)?;
-
     let mut fresh: Vec<Found> = Vec::new();
     for file in scan.files {
         if file.settled && !same(known.get(&file.path), &file) {
             fresh.push(file);
         }
     }
-    let moves = moved(root, &mut gone, &known, &mut fresh);
+    let moves = moved(shared, root, &mut gone, &known, &mut fresh);
+    // A folder that was renamed inside the client has lost nothing.
+    if known.len() >= SUSPICIOUS && gone.len() == known.len() {
+        set_missing(shared, id, "all of its files are gone at once: is a disk not mounted? (`strongroom forget` accepts it)");
+        return Ok(Vec::new());
+    }
+    clear_missing(shared, id)?;
     if !moves.is_empty() {
         let renamed = collection.catalog().rename(&moves)?;
         renamed.into_iter().for_each(|document| enqueue(shared, id, document, 0));
@@ -67,7 +67,7 @@ pub(super) fn take_in(shared: &Shared, id: CollectionId, batch: &[Fresh]) -> Res
     let mut steady = true;
     let mut seen = Vec::with_capacity(batch.len());
     for fresh in batch {
-        match observe(&fresh.root, &fresh.file) {
+        match observe(shared, &fresh.root, &fresh.file) {
             Look::Seen(observed) => seen.push(observed),
             Look::Changed => steady = false,
         }
@@ -137,6 +137,7 @@ fn same(known: Option<&Known>, file: &Found) -> bool {
 
 /// Files that only have another path now: taken out of `gone` and `fresh`. Only files of a vanished one's size are hashed.
 fn moved(
+    shared: &Shared,
     root: &Path,
     gone: &mut HashMap<&str, &Known>,
     known: &HashMap<String, Known>,
@@ -159,8 +160,9 @@ fn moved(
         if known.contains_key(&file.path) || candidates.is_empty() {
             return true;
         }
-        let Look::Seen(observed) = observe(root, file) else { return true };
-        let Some(place) = candidates.iter().position(|path| gone.get(path.as_str()).is_some_and(|k| k.sha256 == observed.sha256))
+        let Look::Seen(observed) = observe(shared, root, file) else { return true };
+        let Some(place) =
+            candidates.iter().position(|path| gone.get(path.as_str()).is_some_and(|k| k.sha256 == observed.sha256))
         else {
             return true;
         };
@@ -178,7 +180,7 @@ enum Look {
 }
 
 /// Opens and hashes a file. What can't be opened is unreadable, with the reason; what is gone or changed is looked at again.
-fn observe(root: &Path, file: &Found) -> Look {
+fn observe(shared: &Shared, root: &Path, file: &Found) -> Look {
     let mut observed = Observed {
         path: file.path.clone(),
         sha256: Sha256([0; 32]),
@@ -188,6 +190,12 @@ fn observe(root: &Path, file: &Found) -> Look {
         declared_type: None,
         unreadable: None,
     };
+    let limit = shared.options.extract.max_file_bytes;
+    if file.bytes > limit {
+        // Not worth the time that hashing it would take.
+        observed.unreadable = Some((Reason::TooLarge, format!("the file is larger than {limit} bytes")));
+        return Look::Seen(observed);
+    }
     let mut opened = match watch::read_file(Path::new(&file.path), root) {
         Ok(opened) => opened,
         Err(ReadError::Denied) => {

@@ -1,6 +1,6 @@
 //! What the pipeline's threads share: the stages, the queue, the counters.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,6 +17,7 @@ use crate::embed::set::Embedders;
 use crate::extract::Extractor;
 use crate::index::catalog::{Committed, Pending};
 use crate::index::{Collection, Store};
+use crate::model::CollectionId;
 
 /// Something the sweeper is asked to do.
 #[derive(Debug)]
@@ -45,6 +46,8 @@ pub(super) struct Shared {
     /// Files that belong to nobody, and names that are no text, by watched folder.
     pub strays: Mutex<HashMap<PathBuf, Vec<String>>>,
     pub bad_names: Mutex<HashMap<PathBuf, Vec<String>>>,
+    /// Collections with documents that failed, or left the queue unread: looked through again at the next full sweep.
+    pub troubled: Mutex<HashSet<CollectionId>>,
     /// Held for reading while an original is kept and registered, for writing while unneeded ones are removed.
     pub originals: RwLock<()>,
     pub pace: Mutex<Pace>,
@@ -84,6 +87,11 @@ impl Shared {
 
     /// Stores that a document failed by our fault. It is tried again at the next full sweep, or by `retry`.
     pub fn failed(&self, job: Job, error: &WorkError) {
+        self.troubled.lock().insert(job.collection);
+        if self.ending() {
+            // It stays pending, and is the first to be read at the next start.
+            return;
+        }
         tracing::error!(collection = %job.collection, document = %job.document, %error, "a document could not be ingested");
         let stored = self.store.by_id(job.collection).and_then(|collection| {
             let Some(pending) = collection.catalog().pending(job.document)? else { return Ok(()) };
@@ -116,6 +124,7 @@ impl Shared {
             pending,
             finished: self.finished.load(Ordering::Relaxed),
             chunks: self.chunks.load(Ordering::Relaxed),
+            embedded: self.embedders.embedded(),
             pending_bytes,
             left,
             strays: sorted(&self.strays),

@@ -17,6 +17,8 @@ use crate::watch::{self, Hint, Rules, ScanError, WatchOptions, Watcher};
 const BATCH_FILES: usize = 64;
 /// Bytes hashed before the results are registered and hints are looked at again.
 const BATCH_BYTES: u64 = 64 << 20;
+/// Time until a folder is looked at again whose catalog could not be read or written.
+const AFTER_FAILURE: Duration = Duration::from_secs(10);
 
 /// The thread that watches.
 pub(super) struct Sweeper<'a> {
@@ -35,11 +37,8 @@ pub(super) struct Sweeper<'a> {
 
 /// Runs until asked to stop.
 pub(super) fn run(shared: &Shared, asks: Receiver<Ask>) -> Result<(), PipelineError> {
-    let options = WatchOptions {
-        ignore: shared.options.ignore.clone(),
-        settle: shared.options.settle,
-        ..WatchOptions::default()
-    };
+    let options =
+        WatchOptions { ignore: shared.options.ignore.clone(), settle: shared.options.settle, ..WatchOptions::default() };
     let rules = Rules::from_options(&options).map_err(|error| PipelineError::Failed(error.to_string()))?;
     let (sender, hints) = crossbeam_channel::bounded(1024);
     let watcher = match Watcher::start(options, sender) {
@@ -158,13 +157,20 @@ impl Sweeper<'_> {
         self.retry_failed();
     }
 
-    /// Failed documents are tried again at each full sweep.
+    /// Failed documents, and those that left the queue unread, are tried again at each full sweep.
     fn retry_failed(&self) {
-        for id in self.folders.values() {
-            let tried = self.shared.store.by_id(*id).and_then(|collection| collection.catalog().retry(&[]));
+        let troubled = std::mem::take(&mut *self.shared.troubled.lock());
+        for id in troubled {
+            let tried = self.shared.store.by_id(id).and_then(|collection| {
+                collection.catalog().retry(&[])?;
+                reconcile::enqueue_all(self.shared, &collection)
+            });
             match tried {
-                Ok(ids) => ids.into_iter().for_each(|document| reconcile::enqueue(self.shared, *id, document, 0)),
-                Err(error) => tracing::error!(collection = %id, %error, "failed documents can't be tried again"),
+                Ok(()) | Err(IndexError::NoCollection) => {}
+                Err(error) => {
+                    tracing::error!(collection = %id, %error, "failed documents can't be tried again");
+                    self.shared.troubled.lock().insert(id);
+                }
             }
         }
     }
@@ -177,6 +183,10 @@ impl Sweeper<'_> {
         let id = match registry.by_name(name)? {
             Some(entry) if entry.watched.as_deref() == Some(path) => entry.id,
             Some(entry) => {
+                // What came over REST is not in the folder, and would be taken for deleted.
+                if entry.watched.is_none() && self.shared.store.by_id(entry.id)?.counts()? != Default::default() {
+                    return Err(IndexError::Exists);
+                }
                 registry.set_watched(entry.id, Some(path))?;
                 entry.id
             }
@@ -240,7 +250,9 @@ impl Sweeper<'_> {
             Ok(()) => {
                 self.listening.insert(folder.to_owned());
             }
-            Err(error) => tracing::warn!(%error, "no events come from a watched folder: only the regular sweeps will find changes"),
+            Err(error) => {
+                tracing::warn!(%error, "no events come from a watched folder: only the regular sweeps will find changes")
+            }
         }
     }
 
@@ -288,7 +300,10 @@ impl Sweeper<'_> {
         match reconcile::reconcile(self.shared, id, folder, scan) {
             Ok(fresh) => self.fresh.extend(fresh),
             Err(IndexError::NoCollection) => {}
-            Err(error) => tracing::error!(collection = %id, %error, "a watched folder can't be compared with its catalog"),
+            Err(error) => {
+                tracing::error!(collection = %id, %error, "a watched folder can't be compared with its catalog");
+                self.soon(folder.to_owned(), AFTER_FAILURE);
+            }
         }
     }
 
@@ -319,7 +334,7 @@ impl Sweeper<'_> {
             Err(IndexError::NoCollection) => {}
             Err(error) => {
                 tracing::error!(collection = %id, %error, "new files can't be registered; they are tried again");
-                self.soon(root, Duration::from_secs(10));
+                self.soon(root, AFTER_FAILURE);
             }
         }
     }

@@ -60,6 +60,7 @@ fn one(shared: &Shared, job: Job) -> Result<(), WorkError> {
         }
         // Gone or moved since it was seen: the next look at the folder says what became of it.
         Err(_) if root.is_some() => {
+            shared.troubled.lock().insert(job.collection);
             shared.look(root.as_deref());
             return Ok(());
         }
@@ -73,13 +74,15 @@ fn one(shared: &Shared, job: Job) -> Result<(), WorkError> {
         };
         WorkError::Other(format!("{error}: {cause}"))
     })?;
+    if shared.ending() {
+        // The reader may have been ended under it.
+        return Ok(());
+    }
     match extracted.outcome {
         Err(why) if why.reason == Reason::TooLarge || extracted.sha256 == pending.sha256 => {
             unreadable(shared, &collection, &pending, &Unreadable { reason: why.reason, detail: why.detail })
         }
-        Ok(extraction) if extracted.sha256 == pending.sha256 => {
-            commit(shared, &collection, &pending, extractor, &extraction)
-        }
+        Ok(extraction) if extracted.sha256 == pending.sha256 => commit(shared, &collection, &pending, extractor, &extraction),
         _ => {
             shared.look(root.as_deref());
             Err(WorkError::Other("the file changed while it was read".into()))
@@ -205,8 +208,10 @@ fn engines(pages: &[Page]) -> String {
             _ => runs.push((number, number, &page.engine)),
         }
     }
-    let words = runs.iter().map(|(from, to, engine)| {
-        if from == to { format!("{from} {engine}") } else { format!("{from}-{to} {engine}") }
-    });
+    let words = runs.iter().map(
+        |(from, to, engine)| {
+            if from == to { format!("{from} {engine}") } else { format!("{from}-{to} {engine}") }
+        },
+    );
     words.collect::<Vec<_>>().join(", ")
 }

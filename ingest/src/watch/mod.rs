@@ -21,9 +21,7 @@ pub use names::collection_name;
 pub use notice::{Hint, WatchError, Watcher};
 pub use open::{ReadError, read_file};
 pub use rules::{IGNORE_FILE, Rules, RulesError};
-pub use scan::{
-    Found, NameProblem, RootListing, Scan, ScanError, UnsupportedName, scan, subfolders,
-};
+pub use scan::{Found, NameProblem, RootListing, Scan, ScanError, UnsupportedName, scan, subfolders};
 
 /// How watched folders are treated.
 #[derive(Debug, Clone)]
@@ -38,10 +36,6 @@ pub struct WatchOptions {
 
 impl Default for WatchOptions {
     fn default() -> Self {
-        Self {
-            ignore: Vec::new(),
-            poll_interval: Duration::from_secs(30),
-            settle: Duration::from_secs(1),
-        }
+        Self { ignore: Vec::new(), poll_interval: Duration::from_secs(30), settle: Duration::from_secs(1) }
     }
 }

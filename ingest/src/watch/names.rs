@@ -57,11 +57,7 @@ fn fold_roughly(folder: &str) -> String {
         }
     }
     stem.truncate(stem.trim_end_matches('-').len());
-    if stem.is_empty() {
-        NAMELESS.to_owned()
-    } else {
-        stem
-    }
+    if stem.is_empty() { NAMELESS.to_owned() } else { stem }
 }
 
 fn with_digits(stem: &str, digits: &str) -> String {
@@ -89,9 +85,7 @@ mod tests {
     fn is_valid(name: &str) -> bool {
         (1..=LONGEST).contains(&name.len())
             && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-            && name
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
     }
 
     #[test]
@@ -116,10 +110,7 @@ mod tests {
         }
         for (folder, stem) in [("a_b", "a-b-"), (" acme", "acme-"), ("", "collection-")] {
             let name = free(folder);
-            assert!(
-                name.starts_with(stem) && name.len() == stem.len() + 6,
-                "{name}"
-            );
+            assert!(name.starts_with(stem) && name.len() == stem.len() + 6, "{name}");
         }
     }
 

@@ -59,9 +59,7 @@ impl From<notify::Error> for WatchError {
             ErrorKind::Io(error) => error.kind().to_string(),
             ErrorKind::PathNotFound => "it is gone".to_owned(),
             ErrorKind::WatchNotFound => "it was not watched".to_owned(),
-            ErrorKind::Generic(_) | ErrorKind::InvalidConfig(_) => {
-                "the watcher could not start".to_owned()
-            }
+            ErrorKind::Generic(_) | ErrorKind::InvalidConfig(_) => "the watcher could not start".to_owned(),
         })
     }
 }
@@ -93,14 +91,7 @@ impl Watcher {
         });
         let settle = options.settle.max(Duration::from_millis(20));
         let events = new_debouncer_opt(settle, None, sorter.handler(), NoCache, quiet_config())?;
-        Ok(Self {
-            options,
-            sorter,
-            inner: Mutex::new(Inner {
-                events,
-                polls: None,
-            }),
-        })
+        Ok(Self { options, sorter, inner: Mutex::new(Inner { events, polls: None }) })
     }
 
     /// Watches `root` and all below it. A folder inside a watched one may be watched too: then hints name the inner.
@@ -117,28 +108,19 @@ impl Watcher {
         let gone = || WatchError::Folder(std::io::ErrorKind::NotFound.into());
         let identity = Some(identity(&real).ok_or_else(gone)?);
         let polled = polled || self.sorter.starved.read().contains(&real);
-        let wanted = Root {
-            real,
-            identity,
-            polled,
-        };
+        let wanted = Root { real, identity, polled };
 
         let mut inner = self.inner.lock();
         let before = self.sorter.roots.read().get(root).cloned();
         if let Some(before) = before {
-            let same = before.real == wanted.real
-                && before.identity == identity
-                && before.polled == polled;
+            let same = before.real == wanted.real && before.identity == identity && before.polled == polled;
             if same {
                 return Ok(());
             }
             inner.remove(&before);
         }
         // Known first, so that an event that comes at once finds its folder.
-        self.sorter
-            .roots
-            .write()
-            .insert(root.to_owned(), wanted.clone());
+        self.sorter.roots.write().insert(root.to_owned(), wanted.clone());
         if let Err(error) = inner.add(&wanted, &self.sorter, &self.options) {
             self.sorter.roots.write().remove(root);
             return Err(error);
@@ -156,8 +138,7 @@ impl Watcher {
         // Dropping the watches of a folder drops those of all folders inside it, whoever asked for them.
         let rest: Vec<Root> = self.sorter.roots.read().values().cloned().collect();
         for other in rest {
-            let related =
-                other.real.starts_with(&removed.real) || removed.real.starts_with(&other.real);
+            let related = other.real.starts_with(&removed.real) || removed.real.starts_with(&other.real);
             if related && let Err(error) = inner.add(&other, &self.sorter, &self.options) {
                 tracing::warn!(%error, "a watched folder sends no events any more; sweeps go on");
             }
@@ -166,21 +147,11 @@ impl Watcher {
 }
 
 impl Inner {
-    fn add(
-        &mut self,
-        root: &Root,
-        sorter: &Arc<Sorter>,
-        options: &WatchOptions,
-    ) -> Result<(), WatchError> {
+    fn add(&mut self, root: &Root, sorter: &Arc<Sorter>, options: &WatchOptions) -> Result<(), WatchError> {
         if !root.polled {
             match self.events.watch(&root.real, RecursiveMode::Recursive) {
-                Err(notify::Error {
-                    kind: ErrorKind::MaxFilesWatch,
-                    ..
-                }) => {
-                    tracing::warn!(
-                        "the system's limit of watched folders is reached; polling a folder instead"
-                    );
+                Err(notify::Error { kind: ErrorKind::MaxFilesWatch, .. }) => {
+                    tracing::warn!("the system's limit of watched folders is reached; polling a folder instead");
                 }
                 done => return Ok(done?),
             }
@@ -190,13 +161,7 @@ impl Inner {
             None => {
                 let config = quiet_config().with_poll_interval(options.poll_interval);
                 let settle = options.settle.max(Duration::from_millis(20));
-                self.polls.insert(new_debouncer_opt(
-                    settle,
-                    None,
-                    sorter.handler(),
-                    NoCache,
-                    config,
-                )?)
+                self.polls.insert(new_debouncer_opt(settle, None, sorter.handler(), NoCache, config)?)
             }
         };
         Ok(polls.watch(&root.real, RecursiveMode::Recursive)?)

@@ -72,30 +72,16 @@ fn below(path: &Path, root: &Path) -> Result<PathBuf, ReadError> {
             }
         }
     }
-    if clean.as_os_str().is_empty() {
-        Err(ReadError::NotAFile)
-    } else {
-        Ok(clean)
-    }
+    if clean.as_os_str().is_empty() { Err(ReadError::NotAFile) } else { Ok(clean) }
 }
 
 /// Opens the watched folder itself. Here links are followed: the user named this path.
 pub(super) fn open_root(root: &Path) -> Result<OwnedFd, Errno> {
-    rustix::io::retry_on_intr(|| {
-        rustix::fs::open(
-            root,
-            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-    })
+    rustix::io::retry_on_intr(|| rustix::fs::open(root, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()))
 }
 
 /// Opens `relative` (no `..`, not absolute) below `root`. A link on the way is `Errno::LOOP`.
-pub(super) fn open_beneath(
-    root: BorrowedFd<'_>,
-    relative: &Path,
-    flags: OFlags,
-) -> Result<OwnedFd, Errno> {
+pub(super) fn open_beneath(root: BorrowedFd<'_>, relative: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     #[cfg(target_os = "linux")]
     match open_by_kernel(root, relative, flags) {
         // Older kernels lack the call and some container profiles forbid it.
@@ -107,22 +93,12 @@ pub(super) fn open_beneath(
 
 /// One system call that refuses links and climbing itself (Linux 5.6 and later).
 #[cfg(target_os = "linux")]
-pub(super) fn open_by_kernel(
-    root: BorrowedFd<'_>,
-    relative: &Path,
-    flags: OFlags,
-) -> Result<OwnedFd, Errno> {
+pub(super) fn open_by_kernel(root: BorrowedFd<'_>, relative: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     use rustix::fs::ResolveFlags;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let mut tries = 0;
     loop {
-        match rustix::fs::openat2(
-            root,
-            relative,
-            flags | OFlags::CLOEXEC,
-            Mode::empty(),
-            resolve,
-        ) {
+        match rustix::fs::openat2(root, relative, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
             Err(Errno::INTR) => {}
             // Something was renamed during the look-up, and the kernel could not rule out an escape.
             Err(Errno::AGAIN) if tries < 64 => tries += 1,
@@ -132,11 +108,7 @@ pub(super) fn open_by_kernel(
 }
 
 /// The same by opening one folder after the other, none of them through a link.
-pub(super) fn open_by_steps(
-    root: BorrowedFd<'_>,
-    relative: &Path,
-    flags: OFlags,
-) -> Result<OwnedFd, Errno> {
+pub(super) fn open_by_steps(root: BorrowedFd<'_>, relative: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     let mut parts = relative.components().peekable();
     let mut folder: Option<OwnedFd> = None;
     while let Some(part) = parts.next() {
@@ -144,15 +116,10 @@ pub(super) fn open_by_steps(
             return Err(Errno::XDEV);
         };
         let last = parts.peek().is_none();
-        let wanted = if last {
-            flags
-        } else {
-            OFlags::RDONLY | OFlags::DIRECTORY
-        };
+        let wanted = if last { flags } else { OFlags::RDONLY | OFlags::DIRECTORY };
         let wanted = wanted | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let here = folder.as_ref().map_or(root, |folder| folder.as_fd());
-        let opened =
-            rustix::io::retry_on_intr(|| rustix::fs::openat(here, name, wanted, Mode::empty()));
+        let opened = rustix::io::retry_on_intr(|| rustix::fs::openat(here, name, wanted, Mode::empty()));
         match opened {
             Ok(next) if last => return Ok(next),
             Ok(next) => folder = Some(next),

@@ -79,10 +79,7 @@ pub struct Rules {
 impl Rules {
     /// The built-in list and `extra`, lines in `.gitignore` syntax. Files settle within a second.
     pub fn new(extra: &[String]) -> Result<Self, RulesError> {
-        let error = |number, error: ignore::Error| RulesError {
-            number,
-            reason: error.to_string(),
-        };
+        let error = |number, error: ignore::Error| RulesError { number, reason: error.to_string() };
         let mut built_in = GitignoreBuilder::new("");
         built_in.case_insensitive(true).map_err(|e| error(0, e))?;
         for line in BUILT_IN {
@@ -90,9 +87,7 @@ impl Rules {
         }
         let mut configured = GitignoreBuilder::new("");
         for (index, line) in extra.iter().enumerate() {
-            configured
-                .add_line(None, line)
-                .map_err(|e| error(index + 1, e))?;
+            configured.add_line(None, line).map_err(|e| error(index + 1, e))?;
         }
         Ok(Self {
             built_in: Arc::new(built_in.build().map_err(|e| error(0, e))?),
@@ -103,10 +98,7 @@ impl Rules {
 
     /// The rules and the settling time that `options` ask for.
     pub fn from_options(options: &WatchOptions) -> Result<Self, RulesError> {
-        Ok(Self {
-            settle: options.settle,
-            ..Self::new(&options.ignore)?
-        })
+        Ok(Self { settle: options.settle, ..Self::new(&options.ignore)? })
     }
 
     /// Whether the entry `path` (relative to the watched folder, `/`-separated) is to be left out.
@@ -172,18 +164,11 @@ impl Level {
     ///
     /// An error means there is one that can't be read. Nothing new should be taken from such a folder: what its owner
     /// wanted left out is unknown.
-    pub(super) fn read(
-        folder: BorrowedFd<'_>,
-        prefix: &str,
-        above: Option<Arc<Level>>,
-    ) -> Result<LevelRead, Errno> {
+    pub(super) fn read(folder: BorrowedFd<'_>, prefix: &str, above: Option<Arc<Level>>) -> Result<LevelRead, Errno> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK;
         let file = match open_beneath(folder, Path::new(IGNORE_FILE), flags) {
             Err(Errno::NOENT) => {
-                return Ok(LevelRead {
-                    level: above,
-                    faulty: false,
-                });
+                return Ok(LevelRead { level: above, faulty: false });
             }
             opened => opened?,
         };
@@ -192,9 +177,7 @@ impl Level {
             return Err(Errno::INVAL);
         }
         let mut bytes = Vec::new();
-        let read = File::from(file)
-            .take(LONGEST_IGNORE_FILE + 1)
-            .read_to_end(&mut bytes);
+        let read = File::from(file).take(LONGEST_IGNORE_FILE + 1).read_to_end(&mut bytes);
         read.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
         if bytes.len() as u64 > LONGEST_IGNORE_FILE {
             return Err(Errno::FBIG);
@@ -207,14 +190,7 @@ impl Level {
         }
         // Every line was parsed above; the set as a whole can still be too large to build.
         let list = builder.build().map_err(|_| Errno::FBIG)?;
-        let level = Arc::new(Level {
-            list,
-            prefix: prefix.len(),
-            above,
-        });
-        Ok(LevelRead {
-            level: Some(level),
-            faulty,
-        })
+        let level = Arc::new(Level { list, prefix: prefix.len(), above });
+        Ok(LevelRead { level: Some(level), faulty })
     }
 }

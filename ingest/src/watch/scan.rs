@@ -89,9 +89,7 @@ impl From<Errno> for ScanError {
     fn from(errno: Errno) -> Self {
         let reason = std::io::Error::from(errno).to_string();
         match errno {
-            Errno::NOENT | Errno::NOTCONN | Errno::STALE | Errno::NODEV | Errno::NXIO => {
-                Self::Missing(reason)
-            }
+            Errno::NOENT | Errno::NOTCONN | Errno::STALE | Errno::NODEV | Errno::NXIO => Self::Missing(reason),
             Errno::NOTDIR => Self::NotAFolder,
             _ => Self::Unreadable(reason),
         }
@@ -104,20 +102,8 @@ impl From<Errno> for ScanError {
 /// bounded by memory alone. Costs one `fstatat` an entry and three calls a folder.
 pub fn scan(root: &Path, rules: &Rules) -> Result<Scan, ScanError> {
     let opened = open_root(root)?;
-    let mut walk = Walk {
-        rules,
-        root,
-        now: SystemTime::now(),
-        todo: Vec::new(),
-        out: Scan::default(),
-    };
-    walk.folder(
-        opened.as_fd(),
-        Folder {
-            path: String::new(),
-            above: None,
-        },
-    )?;
+    let mut walk = Walk { rules, root, now: SystemTime::now(), todo: Vec::new(), out: Scan::default() };
+    walk.folder(opened.as_fd(), Folder { path: String::new(), above: None })?;
     while let Some(next) = walk.todo.pop() {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         match open_beneath(opened.as_fd(), Path::new(&next.path), flags) {
@@ -135,14 +121,11 @@ pub fn scan(root: &Path, rules: &Rules) -> Result<Scan, ScanError> {
         }
     }
     if identity(root) != Some(identity_of(&rustix::fs::fstat(&opened)?)) {
-        return Err(ScanError::Missing(
-            "it was replaced while it was read".to_owned(),
-        ));
+        return Err(ScanError::Missing("it was replaced while it was read".to_owned()));
     }
     let mut out = walk.out;
     out.files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-    out.unsupported_names
-        .sort_unstable_by(|a, b| a.shown.cmp(&b.shown));
+    out.unsupported_names.sort_unstable_by(|a, b| a.shown.cmp(&b.shown));
     out.unreadable_folders.sort_unstable();
     out.faulty_ignore_files.sort_unstable();
     Ok(out)
@@ -171,16 +154,13 @@ impl Walk<'_> {
         }
         let read = Level::read(opened, &path, folder.above)?;
         if read.faulty {
-            self.out
-                .faulty_ignore_files
-                .push(format!("{path}{IGNORE_FILE}"));
+            self.out.faulty_ignore_files.push(format!("{path}{IGNORE_FILE}"));
         }
         let prefix = path.len();
         for entry in Dir::read_from(opened)? {
             let entry = entry?;
             let name = entry.file_name();
-            if matches!(name.to_bytes(), b"." | b"..") || name.to_bytes() == IGNORE_FILE.as_bytes()
-            {
+            if matches!(name.to_bytes(), b"." | b"..") || name.to_bytes() == IGNORE_FILE.as_bytes() {
                 continue;
             }
             let stat = match rustix::fs::statat(opened, name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -213,10 +193,7 @@ impl Walk<'_> {
             } else if self.root.as_os_str().len() + 1 + path.len() > LONGEST_PATH {
                 self.unsupported(path.clone(), is_folder, NameProblem::TooLong);
             } else if is_folder {
-                self.todo.push(Folder {
-                    path: path.clone(),
-                    above: read.level.clone(),
-                });
+                self.todo.push(Folder { path: path.clone(), above: read.level.clone() });
             } else {
                 self.out.files.push(self.found(&path, &stat));
             }
@@ -225,11 +202,7 @@ impl Walk<'_> {
     }
 
     fn unsupported(&mut self, shown: String, is_folder: bool, problem: NameProblem) {
-        self.out.unsupported_names.push(UnsupportedName {
-            shown,
-            is_folder,
-            problem,
-        });
+        self.out.unsupported_names.push(UnsupportedName { shown, is_folder, problem });
     }
 
     #[allow(clippy::unnecessary_cast)] // the fields of `Stat` differ in width and sign between systems
@@ -251,34 +224,20 @@ impl Walk<'_> {
 ///
 /// A content time in the future (a wrong clock, or set by hand) says nothing, so the time of the last change of any kind
 /// decides; if that lies in the future too, the clocks disagree and waiting for them would be waiting for ever.
-pub(super) fn is_settled(
-    now: SystemTime,
-    modified: SystemTime,
-    changed: SystemTime,
-    settle: Duration,
-) -> bool {
+pub(super) fn is_settled(now: SystemTime, modified: SystemTime, changed: SystemTime, settle: Duration) -> bool {
     let old_enough = |time: SystemTime| now.duration_since(time).ok().map(|age| age >= settle);
-    old_enough(modified)
-        .or_else(|| old_enough(changed))
-        .unwrap_or(true)
+    old_enough(modified).or_else(|| old_enough(changed)).unwrap_or(true)
 }
 
 fn time(seconds: i64, nanos: u32) -> SystemTime {
     let whole = Duration::from_secs(seconds.unsigned_abs());
-    let base = if seconds < 0 {
-        UNIX_EPOCH.checked_sub(whole)
-    } else {
-        UNIX_EPOCH.checked_add(whole)
-    };
-    base.and_then(|base| base.checked_add(Duration::from_nanos(u64::from(nanos))))
-        .unwrap_or(UNIX_EPOCH)
+    let base = if seconds < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
+    base.and_then(|base| base.checked_add(Duration::from_nanos(u64::from(nanos)))).unwrap_or(UNIX_EPOCH)
 }
 
 /// Device and file number of what `path` is now: the same folder as before, or another in its place?
 pub(super) fn identity(path: &Path) -> Option<(u64, u64)> {
-    std::fs::metadata(path)
-        .ok()
-        .map(|now| (now.dev(), now.ino()))
+    std::fs::metadata(path).ok().map(|now| (now.dev(), now.ino()))
 }
 
 #[allow(clippy::unnecessary_cast)] // as above
@@ -321,11 +280,7 @@ pub fn subfolders(root: &Path) -> Result<RootListing, ScanError> {
         let is_folder = kind == FileType::Directory;
         let Ok(text) = name.to_str() else {
             let shown = name.to_string_lossy().into_owned();
-            out.unsupported_names.push(UnsupportedName {
-                shown,
-                is_folder,
-                problem: NameProblem::NotUtf8,
-            });
+            out.unsupported_names.push(UnsupportedName { shown, is_folder, problem: NameProblem::NotUtf8 });
             continue;
         };
         if rules.ignore(level.as_deref(), text, is_folder) {
@@ -341,7 +296,6 @@ pub fn subfolders(root: &Path) -> Result<RootListing, ScanError> {
     out.folders.sort_unstable();
     out.stray_files.sort_unstable();
     out.links.sort_unstable();
-    out.unsupported_names
-        .sort_unstable_by(|a, b| a.shown.cmp(&b.shown));
+    out.unsupported_names.sort_unstable_by(|a, b| a.shown.cmp(&b.shown));
     Ok(out)
 }

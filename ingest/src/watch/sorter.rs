@@ -95,18 +95,11 @@ impl Sorter {
             let root = &roots[given];
             if found.gone {
                 self.forget_identity(given);
-                hints.push(Hint::Gone {
-                    root: given.clone(),
-                });
+                hints.push(Hint::Gone { root: given.clone() });
             } else if found.overflow || found.paths.len() > MOST_PATHS {
-                hints.push(Hint::Overflow {
-                    root: given.clone(),
-                });
+                hints.push(Hint::Overflow { root: given.clone() });
             } else if let Some(paths) = self.worth_telling(given, root, found.paths) {
-                hints.push(Hint::Changed {
-                    root: given.clone(),
-                    paths,
-                });
+                hints.push(Hint::Changed { root: given.clone(), paths });
             }
         }
         hints
@@ -120,12 +113,7 @@ impl Sorter {
     }
 
     /// The paths that no rule leaves out, spelled as the folder was given, or nothing.
-    fn worth_telling(
-        &self,
-        given: &Path,
-        root: &Root,
-        mut paths: Vec<PathBuf>,
-    ) -> Option<Vec<PathBuf>> {
+    fn worth_telling(&self, given: &Path, root: &Root, mut paths: Vec<PathBuf>) -> Option<Vec<PathBuf>> {
         paths.sort_unstable();
         paths.dedup();
         let opened = open_root(&root.real).ok();
@@ -135,17 +123,11 @@ impl Sorter {
                 continue;
             };
             let ignored = match (below.to_str(), &opened) {
-                (Some(text), Some(opened)) if !text.is_empty() => {
-                    self.rules.ignore_from_root(opened.as_fd(), text)
-                }
+                (Some(text), Some(opened)) if !text.is_empty() => self.rules.ignore_from_root(opened.as_fd(), text),
                 _ => false,
             };
             if !ignored {
-                told.push(if below.as_os_str().is_empty() {
-                    given.to_owned()
-                } else {
-                    given.join(below)
-                });
+                told.push(if below.as_os_str().is_empty() { given.to_owned() } else { given.join(below) });
             }
         }
         (!told.is_empty()).then_some(told)
@@ -155,10 +137,8 @@ impl Sorter {
         let roots = self.roots.read();
         let mut hints = Vec::new();
         for (given, root) in roots.iter() {
-            let concerned = |error: &&notify::Error| {
-                error.paths.is_empty()
-                    || error.paths.iter().any(|path| path.starts_with(&root.real))
-            };
+            let concerned =
+                |error: &&notify::Error| error.paths.is_empty() || error.paths.iter().any(|path| path.starts_with(&root.real));
             let mut mine = errors.iter().filter(concerned).peekable();
             if mine.peek().is_none() {
                 continue;
@@ -166,9 +146,7 @@ impl Sorter {
             if mine.any(|error| matches!(error.kind, ErrorKind::MaxFilesWatch)) {
                 self.starved.write().insert(root.real.clone());
             }
-            hints.push(Hint::Overflow {
-                root: given.clone(),
-            });
+            hints.push(Hint::Overflow { root: given.clone() });
         }
         hints
     }
@@ -176,10 +154,7 @@ impl Sorter {
 
 /// The innermost watched folder around `path`; for such a folder itself also the next one around it.
 fn owners<'a>(roots: &'a Roots, path: &Path) -> Vec<(&'a PathBuf, &'a Root)> {
-    let mut around: Vec<_> = roots
-        .iter()
-        .filter(|(_, root)| path.starts_with(&root.real))
-        .collect();
+    let mut around: Vec<_> = roots.iter().filter(|(_, root)| path.starts_with(&root.real)).collect();
     around.sort_by_key(|(_, root)| std::cmp::Reverse(root.real.as_os_str().len()));
     let inner_itself = around.first().is_some_and(|(_, root)| root.real == path);
     around.truncate(if inner_itself { 2 } else { 1 });
@@ -199,10 +174,7 @@ fn tells_of_change(kind: &EventKind) -> bool {
 fn is_departure(kind: &EventKind) -> bool {
     matches!(
         kind,
-        EventKind::Remove(_)
-            | EventKind::Modify(ModifyKind::Name(
-                RenameMode::From | RenameMode::Both | RenameMode::Any
-            ))
+        EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From | RenameMode::Both | RenameMode::Any))
     )
 }
 
@@ -218,11 +190,7 @@ mod tests {
 
     fn sorter(root: &Path) -> Sorter {
         let real = root.canonicalize().unwrap();
-        let root_known = Root {
-            identity: identity(&real),
-            real,
-            polled: false,
-        };
+        let root_known = Root { identity: identity(&real), real, polled: false };
         Sorter {
             rules: Rules::new(&[]).unwrap(),
             roots: RwLock::new(BTreeMap::from([(root.to_owned(), root_known)])),
@@ -241,21 +209,14 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let root = root.path();
         let sorter = sorter(root);
-        let many: Vec<_> = (0..=MOST_PATHS)
-            .map(|n| created(root.join(n.to_string())))
-            .collect();
-        let overflow = vec![Hint::Overflow {
-            root: root.to_owned(),
-        }];
+        let many: Vec<_> = (0..=MOST_PATHS).map(|n| created(root.join(n.to_string()))).collect();
+        let overflow = vec![Hint::Overflow { root: root.to_owned() }];
         assert_eq!(sorter.sort(&many), overflow);
         let told = sorter.sort(&many[..MOST_PATHS]);
         assert!(matches!(&told[..], [Hint::Changed { paths, .. }] if paths.len() == MOST_PATHS));
 
         let lost = Event::new(EventKind::Other).set_flag(Flag::Rescan);
-        assert_eq!(
-            sorter.sort(&[DebouncedEvent::new(lost, Instant::now())]),
-            overflow
-        );
+        assert_eq!(sorter.sort(&[DebouncedEvent::new(lost, Instant::now())]), overflow);
     }
 
     #[test]
@@ -267,12 +228,7 @@ mod tests {
         let elsewhere = notify::Error::generic("x").add_path("elsewhere".into());
         assert_eq!(sorter.sort_errors(&[elsewhere]), []);
         let hints = sorter.sort_errors(&[inside(ErrorKind::MaxFilesWatch)]);
-        assert_eq!(
-            hints,
-            [Hint::Overflow {
-                root: root.path().to_owned()
-            }]
-        );
+        assert_eq!(hints, [Hint::Overflow { root: root.path().to_owned() }]);
         assert!(sorter.starved.read().contains(&real));
     }
 }

@@ -31,13 +31,7 @@ fn put(root: &Path, path: &str, bytes: &[u8]) {
 }
 
 fn rules(lines: &[&str]) -> Rules {
-    Rules::new(
-        &lines
-            .iter()
-            .map(|line| (*line).to_owned())
-            .collect::<Vec<_>>(),
-    )
-    .unwrap()
+    Rules::new(&lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>()).unwrap()
 }
 
 fn paths(scan: &Scan) -> Vec<&str> {
@@ -45,12 +39,7 @@ fn paths(scan: &Scan) -> Vec<&str> {
 }
 
 fn found(root: &TempDir, lines: &[&str]) -> Vec<String> {
-    scan(root.path(), &rules(lines))
-        .unwrap()
-        .files
-        .into_iter()
-        .map(|file| file.path)
-        .collect()
+    scan(root.path(), &rules(lines)).unwrap().files.into_iter().map(|file| file.path).collect()
 }
 
 #[test]
@@ -61,22 +50,11 @@ fn files_come_sorted_with_what_tells_them_apart() {
     let file = &scan.files[3];
     assert_eq!(file.absolute, root.path().join("b/deep/er/x.txt"));
     let meta = fs::metadata(&file.absolute).unwrap();
-    assert_eq!(
-        (file.bytes, file.modified),
-        (meta.len(), meta.modified().unwrap())
-    );
+    assert_eq!((file.bytes, file.modified), (meta.len(), meta.modified().unwrap()));
     let inode = file.inode;
     fs::rename(&file.absolute, root.path().join("moved")).unwrap();
     let again = super::scan(root.path(), &rules(&[])).unwrap();
-    assert_eq!(
-        again
-            .files
-            .iter()
-            .find(|file| file.path == "moved")
-            .unwrap()
-            .inode,
-        inode
-    );
+    assert_eq!(again.files.iter().find(|file| file.path == "moved").unwrap().inode, inode);
 }
 
 #[test]
@@ -107,16 +85,7 @@ fn what_no_client_means_as_a_document_is_left_out_and_counted() {
         "System Volume Information/x",
         "a/b/x.TMP",
     ];
-    let kept = [
-        "#notes",
-        "49130",
-        "a/b/tmp",
-        "download",
-        "lost+found.txt",
-        "part.txt",
-        "x.part.pdf",
-        "~draft",
-    ];
+    let kept = ["#notes", "49130", "a/b/tmp", "download", "lost+found.txt", "part.txt", "x.part.pdf", "~draft"];
     let root = tree(&[&junk[..], &kept[..]].concat());
     let scan = scan(root.path(), &rules(&[])).unwrap();
     assert_eq!(paths(&scan), kept);
@@ -126,36 +95,14 @@ fn what_no_client_means_as_a_document_is_left_out_and_counted() {
 
 #[test]
 fn rules_are_added_and_taken_back_by_config_and_by_files_in_the_tree() {
-    let root = tree(&[
-        "x.tmp",
-        "x.log",
-        "keep/y.log",
-        "keep/z.tmp",
-        "keep/deep/z.tmp",
-        "old/a",
-        "keep/old/a",
-        ".h/x",
-    ]);
-    assert_eq!(
-        found(&root, &[]),
-        ["keep/old/a", "keep/y.log", "old/a", "x.log"]
-    );
+    let root = tree(&["x.tmp", "x.log", "keep/y.log", "keep/z.tmp", "keep/deep/z.tmp", "old/a", "keep/old/a", ".h/x"]);
+    assert_eq!(found(&root, &[]), ["keep/old/a", "keep/y.log", "old/a", "x.log"]);
     assert_eq!(found(&root, &["*.log", "/old/"]), ["keep/old/a"]);
-    put(
-        root.path(),
-        ".strongroomignore",
-        b"\xef\xbb\xbf*.log\r\n# a remark\n!.h/\n",
-    );
+    put(root.path(), ".strongroomignore", b"\xef\xbb\xbf*.log\r\n# a remark\n!.h/\n");
     put(root.path(), "keep/.strongroomignore", b"!*.log\n!/z.tmp\n");
-    assert_eq!(
-        found(&root, &[]),
-        [".h/x", "keep/old/a", "keep/y.log", "keep/z.tmp", "old/a"]
-    );
+    assert_eq!(found(&root, &[]), [".h/x", "keep/old/a", "keep/y.log", "keep/z.tmp", "old/a"]);
     // The nearest file wins over the configured lines, and ignore files are never documents themselves.
-    assert_eq!(
-        found(&root, &["!.*", "z.tmp", "old"]),
-        [".h/x", "keep/y.log", "keep/z.tmp"]
-    );
+    assert_eq!(found(&root, &["!.*", "z.tmp", "old"]), [".h/x", "keep/y.log", "keep/z.tmp"]);
 }
 
 #[test]
@@ -165,30 +112,17 @@ fn a_wrong_configured_rule_is_an_error_and_a_wrong_line_in_a_file_is_named() {
     let root = tree(&["a/x", "a/y"]);
     put(root.path(), "a/.strongroomignore", b"a{b\ny\n");
     let scan = scan(root.path(), &rules(&[])).unwrap();
-    assert_eq!(
-        (paths(&scan), scan.faulty_ignore_files.clone()),
-        (vec!["a/x"], vec!["a/.strongroomignore".to_owned()])
-    );
+    assert_eq!((paths(&scan), scan.faulty_ignore_files.clone()), (vec!["a/x"], vec!["a/.strongroomignore".to_owned()]));
 }
 
 #[test]
 fn nothing_is_taken_from_a_folder_whose_ignore_file_cannot_be_read() {
     let root = tree(&["a/x", "b/y"]);
-    symlink(
-        root.path().join("a/x"),
-        root.path().join("a/.strongroomignore"),
-    )
-    .unwrap();
+    symlink(root.path().join("a/x"), root.path().join("a/.strongroomignore")).unwrap();
     let scan = scan(root.path(), &rules(&[])).unwrap();
-    assert_eq!(
-        (paths(&scan), scan.unreadable_folders.clone()),
-        (vec!["b/y"], vec!["a".to_owned()])
-    );
+    assert_eq!((paths(&scan), scan.unreadable_folders.clone()), (vec!["b/y"], vec!["a".to_owned()]));
     put(root.path(), ".strongroomignore", &vec![b'#'; 100_000]);
-    assert!(matches!(
-        super::scan(root.path(), &rules(&[])),
-        Err(ScanError::Unreadable(_))
-    ));
+    assert!(matches!(super::scan(root.path(), &rules(&[])), Err(ScanError::Unreadable(_))));
 }
 
 #[test]
@@ -206,26 +140,13 @@ fn links_are_counted_and_never_followed() {
     // The watched folder itself may be reached through a link: the user named it.
     let alias = outside.path().join("alias");
     symlink(root.path(), &alias).unwrap();
-    assert_eq!(
-        paths(&super::scan(&alias, &rules(&[])).unwrap()),
-        ["x/own.txt"]
-    );
+    assert_eq!(paths(&super::scan(&alias, &rules(&[])).unwrap()), ["x/own.txt"]);
 }
 
 #[test]
 fn odd_names_are_kept_exactly_or_named() {
     let long = "n".repeat(255);
-    let odd = [
-        "a\nb",
-        "a\\b",
-        " lead",
-        "trail ",
-        "-rf",
-        "e\u{301}",
-        "é",
-        "\u{202e}txt.fdp",
-        &long,
-    ];
+    let odd = ["a\nb", "a\\b", " lead", "trail ", "-rf", "e\u{301}", "é", "\u{202e}txt.fdp", &long];
     let root = tree(&odd);
     fs::write(root.path().join(OsStr::from_bytes(b"bad\xffname")), "").unwrap();
     fs::create_dir(root.path().join(OsStr::from_bytes(b"bad\xfefolder"))).unwrap();
@@ -234,15 +155,8 @@ fn odd_names_are_kept_exactly_or_named() {
     let mut expected = odd.to_vec();
     expected.sort_unstable();
     assert_eq!(paths(&scan), expected);
-    let unsupported: Vec<_> = scan
-        .unsupported_names
-        .iter()
-        .map(|name| (name.shown.as_str(), name.is_folder))
-        .collect();
-    assert_eq!(
-        unsupported,
-        [("bad\u{fffd}folder", true), ("bad\u{fffd}name", false)]
-    );
+    let unsupported: Vec<_> = scan.unsupported_names.iter().map(|name| (name.shown.as_str(), name.is_folder)).collect();
+    assert_eq!(unsupported, [("bad\u{fffd}folder", true), ("bad\u{fffd}name", false)]);
 }
 
 #[test]
@@ -262,40 +176,21 @@ fn a_tree_deeper_than_paths_can_be_ends_in_a_named_entry() {
 #[test]
 fn pipes_are_passed_over_and_refused_without_waiting() {
     let root = tree(&["x"]);
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        root.path().join("pipe"),
-        rustix::fs::FileType::Fifo,
-        0o600.into(),
-        0,
-    )
-    .unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, root.path().join("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
     let scan = scan(root.path(), &rules(&[])).unwrap();
     assert_eq!((paths(&scan), scan.special), (vec!["x"], 1));
-    assert!(matches!(
-        read_file(Path::new("pipe"), root.path()),
-        Err(ReadError::NotAFile)
-    ));
+    assert!(matches!(read_file(Path::new("pipe"), root.path()), Err(ReadError::NotAFile)));
 }
 
 #[test]
 fn a_folder_that_cannot_be_seen_is_an_error_and_never_an_empty_list() {
     let root = tree(&["file"]);
     let gone = root.path().join("gone");
-    assert!(matches!(
-        scan(&gone, &rules(&[])),
-        Err(ScanError::Missing(_))
-    ));
+    assert!(matches!(scan(&gone, &rules(&[])), Err(ScanError::Missing(_))));
     assert!(matches!(subfolders(&gone), Err(ScanError::Missing(_))));
-    assert_eq!(
-        scan(&root.path().join("file"), &rules(&[])),
-        Err(ScanError::NotAFolder)
-    );
+    assert_eq!(scan(&root.path().join("file"), &rules(&[])), Err(ScanError::NotAFolder));
     let error = scan(&gone, &rules(&[])).unwrap_err().to_string();
-    assert!(
-        !error.contains("gone") && !error.contains('/'),
-        "a path in {error:?}"
-    );
+    assert!(!error.contains("gone") && !error.contains('/'), "a path in {error:?}");
 }
 
 #[test]
@@ -311,10 +206,7 @@ fn folders_without_permission_are_named() {
     if as_root {
         return; // permissions do not bind this user, so there is nothing to see
     }
-    assert_eq!(
-        (paths(&result), result.unreadable_folders.clone()),
-        (vec!["open/x"], vec!["shut".to_owned()])
-    );
+    assert_eq!((paths(&result), result.unreadable_folders.clone()), (vec!["open/x"], vec!["shut".to_owned()]));
     assert!(matches!(own_root, Err(ScanError::Unreadable(_))));
 }
 
@@ -335,12 +227,7 @@ fn settled_means_left_alone_and_a_wrong_clock_blocks_nothing() {
     let root = tree(&["x"]);
     assert!(!scan(root.path(), &rules(&[])).unwrap().files[0].settled);
     let past = SystemTime::now() - Duration::from_secs(60);
-    fs::File::options()
-        .write(true)
-        .open(root.path().join("x"))
-        .unwrap()
-        .set_modified(past)
-        .unwrap();
+    fs::File::options().write(true).open(root.path().join("x")).unwrap().set_modified(past).unwrap();
     assert!(scan(root.path(), &rules(&[])).unwrap().files[0].settled);
 
     let now = SystemTime::now();
@@ -360,16 +247,7 @@ fn settled_means_left_alone_and_a_wrong_clock_blocks_nothing() {
 
 #[test]
 fn sub_folders_are_clients_and_files_beside_them_are_nobodys() {
-    let root = tree(&[
-        "acme/x",
-        "Béta & Co/x",
-        ".git/x",
-        "lost+found/x",
-        "README.md",
-        ".hidden",
-        "old/x",
-        "~$x.docx",
-    ]);
+    let root = tree(&["acme/x", "Béta & Co/x", ".git/x", "lost+found/x", "README.md", ".hidden", "old/x", "~$x.docx"]);
     put(root.path(), ".strongroomignore", b"/old/\n");
     symlink("/", root.path().join("everything")).unwrap();
     fs::create_dir(root.path().join(OsStr::from_bytes(b"\xff"))).unwrap();

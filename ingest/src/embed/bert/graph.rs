@@ -6,10 +6,7 @@
 use ort::editor::{Graph, Model, Node, ONNX_DOMAIN, Opset};
 use ort::memory::Allocator;
 use ort::operator::Attribute;
-use ort::value::{
-    Outlet, PrimitiveTensorElementType, Shape, SymbolicDimensions, Tensor, TensorElementType,
-    ValueType,
-};
+use ort::value::{Outlet, PrimitiveTensorElementType, Shape, SymbolicDimensions, Tensor, TensorElementType, ValueType};
 
 use super::super::EmbedError;
 use super::super::runtime::failed;
@@ -28,16 +25,8 @@ pub(in super::super) enum Form {
 }
 
 /// Builds the graph. Its output is `pooled`, the mean of the last hidden states, not normalised.
-pub(in super::super) fn session_model(
-    weights: &Weights,
-    kernel: Kernel,
-    form: Form,
-) -> Result<Model, EmbedError> {
-    let mut builder = Builder {
-        graph: Graph::new().map_err(failed)?,
-        weights,
-        kernel,
-    };
+pub(in super::super) fn session_model(weights: &Weights, kernel: Kernel, form: Form) -> Result<Model, EmbedError> {
+    let mut builder = Builder { graph: Graph::new().map_err(failed)?, weights, kernel };
     builder.interface(form)?;
     let mask = if form == Form::Batch { "mask" } else { "" };
 
@@ -52,21 +41,12 @@ pub(in super::super) fn session_model(
         Form::Single => {
             builder.integers("words", &[1])?;
             let flat = Attribute::new("keepdims", 0i64).map_err(failed)?;
-            builder.node(
-                "ReduceMean",
-                ONNX_DOMAIN,
-                &[&x, "words"],
-                &["pooled"],
-                [flat],
-            )?;
+            builder.node("ReduceMean", ONNX_DOMAIN, &[&x, "words"], &["pooled"], [flat])?;
         }
         Form::Batch => builder.node("MatMul", ONNX_DOMAIN, &["shares", &x], &["pooled"], [])?,
     }
 
-    let opsets = [
-        Opset::new(ONNX_DOMAIN, 20).map_err(failed)?,
-        Opset::new(MICROSOFT, 1).map_err(failed)?,
-    ];
+    let opsets = [Opset::new(ONNX_DOMAIN, 20).map_err(failed)?, Opset::new(MICROSOFT, 1).map_err(failed)?];
     let mut model = Model::new(opsets).map_err(failed)?;
     model.set_graph(builder.graph).map_err(failed)?;
     Ok(model)
@@ -83,11 +63,7 @@ impl Builder<'_> {
         let hidden = HIDDEN as i64;
         let (inputs, output) = match form {
             Form::Single => (
-                vec![outlet(
-                    "hidden",
-                    TensorElementType::Float32,
-                    &[1, -1, hidden],
-                )],
+                vec![outlet("hidden", TensorElementType::Float32, &[1, -1, hidden])],
                 outlet("pooled", TensorElementType::Float32, &[1, hidden]),
             ),
             Form::Batch => (
@@ -106,12 +82,7 @@ impl Builder<'_> {
     /// Self-attention with its residual connection and LayerNorm.
     fn attention(&mut self, layer: &str, x: &str, mask: &str) -> Result<String, EmbedError> {
         let parts = ["query", "key", "value"].map(|part| format!("{layer}.attention.self.{part}"));
-        let both = self.product(
-            &format!("{layer}.qkv"),
-            x,
-            &[&parts[0], &parts[1], &parts[2]],
-            [HIDDEN, HIDDEN],
-        )?;
+        let both = self.product(&format!("{layer}.qkv"), x, &[&parts[0], &parts[1], &parts[2]], [HIDDEN, HIDDEN])?;
         let mut biases = Vec::with_capacity(3 * HIDDEN);
         for part in &parts {
             biases.extend(self.weights.floats(&format!("{part}.bias"), &[HIDDEN])?);
@@ -121,31 +92,14 @@ impl Builder<'_> {
 
         let [q, k, v] = ["q", "k", "v"].map(|part| format!("{layer}.{part}"));
         let axis = Attribute::new("axis", 2i64).map_err(failed)?;
-        self.node(
-            "Split",
-            ONNX_DOMAIN,
-            &[&both, "thirds"],
-            &[&q, &k, &v],
-            [axis],
-        )?;
+        self.node("Split", ONNX_DOMAIN, &[&both, "thirds"], &[&q, &k, &v], [axis])?;
         let mixed = format!("{layer}.mixed");
         let heads = Attribute::new("num_heads", HEADS).map_err(failed)?;
-        self.node(
-            "MultiHeadAttention",
-            MICROSOFT,
-            &[&q, &k, &v, &bias, mask],
-            &[&mixed],
-            [heads],
-        )?;
+        self.node("MultiHeadAttention", MICROSOFT, &[&q, &k, &v, &bias, mask], &[&mixed], [heads])?;
 
         let dense = format!("{layer}.attention.output.dense");
         let out = self.product(&dense, &mixed, &[&dense], [HIDDEN, HIDDEN])?;
-        self.residual(
-            &out,
-            x,
-            &dense,
-            &format!("{layer}.attention.output.LayerNorm"),
-        )
+        self.residual(&out, x, &dense, &format!("{layer}.attention.output.LayerNorm"))
     }
 
     /// The two dense layers with GELU between them, their residual connection and LayerNorm.
@@ -162,25 +116,13 @@ impl Builder<'_> {
     }
 
     /// LayerNorm of `out` + bias + `x`.
-    fn residual(
-        &mut self,
-        out: &str,
-        x: &str,
-        dense: &str,
-        norm: &str,
-    ) -> Result<String, EmbedError> {
+    fn residual(&mut self, out: &str, x: &str, dense: &str, norm: &str) -> Result<String, EmbedError> {
         let gamma = self.copied(&format!("{norm}.weight"), HIDDEN)?;
         let beta = self.copied(&format!("{norm}.bias"), HIDDEN)?;
         let bias = self.copied(&format!("{dense}.bias"), HIDDEN)?;
         let result = format!("{norm}.out");
         let epsilon = Attribute::new("epsilon", EPSILON).map_err(failed)?;
-        self.node(
-            "SkipLayerNormalization",
-            MICROSOFT,
-            &[out, x, &gamma, &beta, &bias],
-            &[&result],
-            [epsilon],
-        )?;
+        self.node("SkipLayerNormalization", MICROSOFT, &[out, x, &gamma, &beta, &bias], &[&result], [epsilon])?;
         Ok(result)
     }
 
@@ -189,31 +131,16 @@ impl Builder<'_> {
         let beta = self.copied(&format!("{norm}.bias"), HIDDEN)?;
         let result = format!("{norm}.out");
         let epsilon = Attribute::new("epsilon", EPSILON).map_err(failed)?;
-        self.node(
-            "LayerNormalization",
-            ONNX_DOMAIN,
-            &[x, &gamma, &beta],
-            &[&result],
-            [epsilon],
-        )?;
+        self.node("LayerNormalization", ONNX_DOMAIN, &[x, &gamma, &beta], &[&result], [epsilon])?;
         Ok(result)
     }
 
     /// `x` times the weights of `parts` side by side, without bias. Each part is `[outputs, inputs]` in the file.
-    fn product(
-        &mut self,
-        name: &str,
-        x: &str,
-        parts: &[&str],
-        size: [usize; 2],
-    ) -> Result<String, EmbedError> {
+    fn product(&mut self, name: &str, x: &str, parts: &[&str], size: [usize; 2]) -> Result<String, EmbedError> {
         let [outputs, inputs] = size;
         let mut rows = Vec::with_capacity(parts.len() * outputs * inputs);
         for part in parts {
-            rows.extend(
-                self.weights
-                    .floats(&format!("{part}.weight"), &[outputs, inputs])?,
-            );
+            rows.extend(self.weights.floats(&format!("{part}.weight"), &[outputs, inputs])?);
         }
         let columns = parts.len() * outputs;
         let (weight, result) = (format!("{name}.w"), format!("{name}.xw"));
@@ -227,13 +154,7 @@ impl Builder<'_> {
                 self.constant(&weight, &[inputs, columns], &transposed(&numbers, inputs))?;
                 let scale = format!("{name}.scale");
                 self.constant(&scale, &[columns], &scales)?;
-                self.node(
-                    "DynamicQuantizeMatMul",
-                    MICROSOFT,
-                    &[x, &weight, &scale],
-                    &[&result],
-                    [],
-                )?;
+                self.node("DynamicQuantizeMatMul", MICROSOFT, &[x, &weight, &scale], &[&result], [])?;
             }
         }
         Ok(result)
@@ -255,14 +176,11 @@ impl Builder<'_> {
     where
         T: PrimitiveTensorElementType + Copy + std::fmt::Debug,
     {
-        let mut tensor =
-            Tensor::<T>::new(&Allocator::default(), Shape::from(shape)).map_err(failed)?;
+        let mut tensor = Tensor::<T>::new(&Allocator::default(), Shape::from(shape)).map_err(failed)?;
         tensor.extract_tensor_mut().1.copy_from_slice(numbers);
         // Small ones go into the model itself, where the optimiser looks for them.
         let external = size_of_val(numbers) > 1024;
-        self.graph
-            .add_initializer(name, tensor, external)
-            .map_err(failed)
+        self.graph.add_initializer(name, tensor, external).map_err(failed)
     }
 
     fn node(
@@ -274,33 +192,15 @@ impl Builder<'_> {
         attributes: impl IntoIterator<Item = Attribute>,
     ) -> Result<(), EmbedError> {
         // Optional inputs at the end are left off, not given as empty names.
-        let given = inputs
-            .iter()
-            .rposition(|input| !input.is_empty())
-            .map_or(0, |last| last + 1);
-        let node = Node::new(
-            operator,
-            domain,
-            outputs[0],
-            &inputs[..given],
-            outputs,
-            attributes,
-        )
-        .map_err(failed)?;
+        let given = inputs.iter().rposition(|input| !input.is_empty()).map_or(0, |last| last + 1);
+        let node = Node::new(operator, domain, outputs[0], &inputs[..given], outputs, attributes).map_err(failed)?;
         self.graph.add_node(node).map_err(failed)
     }
 }
 
 fn outlet(name: &str, ty: TensorElementType, shape: &[i64]) -> Outlet {
     let dimension_symbols = SymbolicDimensions::empty(shape.len());
-    Outlet::new(
-        name,
-        ValueType::Tensor {
-            ty,
-            shape: Shape::from(shape),
-            dimension_symbols,
-        },
-    )
+    Outlet::new(name, ValueType::Tensor { ty, shape: Shape::from(shape), dimension_symbols })
 }
 
 /// Rows of `width` numbers, turned into columns.
@@ -321,15 +221,10 @@ fn quantised(rows: &[f32], width: usize, top: i8) -> (Vec<i8>, Vec<f32>) {
     let mut numbers = Vec::with_capacity(rows.len());
     let mut scales = Vec::with_capacity(rows.len() / width);
     for row in rows.chunks_exact(width) {
-        let largest = row
-            .iter()
-            .fold(0f32, |largest, number| largest.max(number.abs()));
+        let largest = row.iter().fold(0f32, |largest, number| largest.max(number.abs()));
         // A row of zeros needs some scale; any will do.
         let scale = if largest > 0.0 { largest / top } else { 1.0 };
-        numbers.extend(
-            row.iter()
-                .map(|number| (number / scale).round().clamp(-top, top) as i8),
-        );
+        numbers.extend(row.iter().map(|number| (number / scale).round().clamp(-top, top) as i8));
         scales.push(scale);
     }
     (numbers, scales)

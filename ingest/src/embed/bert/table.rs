@@ -24,10 +24,7 @@ impl Table {
         words.convert_from_f32_slice(&floats);
         drop(floats);
         let kind = weights.floats("embeddings.token_type_embeddings.weight", &[2, HIDDEN])?;
-        let mut places = weights.floats(
-            "embeddings.position_embeddings.weight",
-            &[POSITIONS, HIDDEN],
-        )?;
+        let mut places = weights.floats("embeddings.position_embeddings.weight", &[POSITIONS, HIDDEN])?;
         places.truncate(MOST_TOKENS * HIDDEN);
         for place in places.chunks_exact_mut(HIDDEN) {
             for (number, kind) in place.iter_mut().zip(&kind) {
@@ -39,16 +36,11 @@ impl Table {
 
     /// Writes the hidden states of `ids` to `out`, which has room for exactly that many.
     pub(in super::super) fn gather(&self, ids: &[u32], out: &mut [f32]) -> Result<(), EmbedError> {
-        let rows = out
-            .chunks_exact_mut(HIDDEN)
-            .zip(self.places.chunks_exact(HIDDEN))
-            .zip(ids);
+        let rows = out.chunks_exact_mut(HIDDEN).zip(self.places.chunks_exact(HIDDEN)).zip(ids);
         for ((out, place), &id) in rows {
             let at = id as usize * HIDDEN;
             let Some(word) = self.words.get(at..at + HIDDEN) else {
-                return Err(EmbedError::Failed(
-                    "the tokenizer knows more words than the model".into(),
-                ));
+                return Err(EmbedError::Failed("the tokenizer knows more words than the model".into()));
             };
             word.convert_to_f32_slice(out);
             for (number, place) in out.iter_mut().zip(place) {

@@ -21,10 +21,7 @@ pub(in super::super) struct Weights {
 impl Weights {
     /// Opens the file and reads its header.
     pub(in super::super) fn open(path: &Path) -> Result<Self, EmbedError> {
-        let unreadable = |source| EmbedError::File {
-            path: path.to_owned(),
-            source,
-        };
+        let unreadable = |source| EmbedError::File { path: path.to_owned(), source };
         let mut file = File::open(path).map_err(unreadable)?;
         let mut length = [0u8; 8];
         file.read_exact(&mut length).map_err(unreadable)?;
@@ -35,51 +32,29 @@ impl Weights {
         // The crate's own reader wants the whole file in memory; its type checks the header by itself.
         let mut json = vec![0u8; header as usize];
         file.read_exact(&mut json).map_err(unreadable)?;
-        let metadata: Metadata =
-            serde_json::from_slice(&json).map_err(|error| damaged(path, &error.to_string()))?;
+        let metadata: Metadata = serde_json::from_slice(&json).map_err(|error| damaged(path, &error.to_string()))?;
         if file.metadata().map_err(unreadable)?.len() != 8 + header + metadata.data_len() as u64 {
             return Err(damaged(path, "its length is not what its header says"));
         }
-        Ok(Self {
-            path: path.to_owned(),
-            file: Mutex::new(file),
-            metadata,
-            data: 8 + header,
-        })
+        Ok(Self { path: path.to_owned(), file: Mutex::new(file), metadata, data: 8 + header })
     }
 
     /// One tensor's numbers, row by row. It is an error if its shape is not `shape`.
     pub(super) fn floats(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, EmbedError> {
-        let info = self
-            .metadata
-            .info(name)
-            .ok_or_else(|| damaged(&self.path, &format!("it has no {name}")))?;
+        let info = self.metadata.info(name).ok_or_else(|| damaged(&self.path, &format!("it has no {name}")))?;
         if info.dtype != Dtype::F32 || info.shape != shape {
-            return Err(damaged(
-                &self.path,
-                &format!("{name} is {:?} {:?}", info.dtype, info.shape),
-            ));
+            return Err(damaged(&self.path, &format!("{name} is {:?} {:?}", info.dtype, info.shape)));
         }
-        let unreadable = |source| EmbedError::File {
-            path: self.path.clone(),
-            source,
-        };
+        let unreadable = |source| EmbedError::File { path: self.path.clone(), source };
         let mut bytes = vec![0u8; info.data_offsets.1 - info.data_offsets.0];
         let mut file = self.file.lock();
-        file.seek(SeekFrom::Start(self.data + info.data_offsets.0 as u64))
-            .map_err(unreadable)?;
+        file.seek(SeekFrom::Start(self.data + info.data_offsets.0 as u64)).map_err(unreadable)?;
         file.read_exact(&mut bytes).map_err(unreadable)?;
         drop(file);
-        Ok(bytes
-            .chunks_exact(4)
-            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect())
+        Ok(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
     }
 }
 
 fn damaged(path: &Path, reason: &str) -> EmbedError {
-    EmbedError::Model {
-        path: path.to_owned(),
-        reason: reason.to_owned(),
-    }
+    EmbedError::Model { path: path.to_owned(), reason: reason.to_owned() }
 }

@@ -39,13 +39,19 @@ struct Document {
 enum Failure {
     Password,
     Damaged,
+    TooManyPages,
 }
 
 /// Reads a PDF. What the first engine found goes to `early` before the second, which can crash, is asked.
 pub(super) fn read(bytes: Vec<u8>, early: &mut dyn FnMut(Answer) -> bool) -> Answer {
     let first = match oxide::read(&bytes) {
         Ok(document) => document,
-        Err(Failure::Password) => return Err(Unreadable::new(Reason::Password, "it needs a password")),
+        Err(Failure::Password) => {
+            return Err(Unreadable::new(Reason::Password, "it needs a password"));
+        }
+        Err(Failure::TooManyPages) => {
+            return Err(Unreadable::new(Reason::TooLarge, "it has too many pages"));
+        }
         Err(Failure::Damaged) => Document::default(),
     };
     let mut pages: Vec<(PageText, &str)> = first.pages.iter().map(|page| (page.clone(), oxide::ENGINE)).collect();
@@ -61,6 +67,11 @@ pub(super) fn read(bytes: Vec<u8>, early: &mut dyn FnMut(Answer) -> bool) -> Ans
             if let Some(text) = text.filter(|text| is_better(text, &page.0)) {
                 *page = (PageText::Text(text), second::ENGINE);
             }
+        }
+    }
+    for (page, _) in &mut pages {
+        if matches!(page, PageText::Text(text) if quality::is_hopeless(text)) {
+            *page = PageText::Failed;
         }
     }
     assemble(&pages, &first)

@@ -12,6 +12,8 @@ pub(super) const ENGINE: &str = "pdf_oxide";
 
 /// A page with so many drawn paths and no text shows text as drawings; fewer are a logo or a frame.
 const DRAWN_TEXT_PATHS: usize = 100;
+/// No book is longer; a page can be listed a million times in a few kilobytes.
+const MOST_PAGES: usize = 20_000;
 const LONGEST_TITLE: usize = 200;
 
 pub(super) fn read(bytes: &[u8]) -> Result<Document, Failure> {
@@ -25,6 +27,9 @@ fn open(bytes: &[u8]) -> Result<Document, Failure> {
         return Err(Failure::Password);
     }
     let count = pdf.page_count().map_err(failure)?;
+    if count > MOST_PAGES {
+        return Err(Failure::TooManyPages);
+    }
     let mut document = Document { opened: true, title: title(&pdf), ..Document::default() };
     for index in 0..count {
         document.pages.push(guard(|| page(&pdf, index)).unwrap_or(PageText::Failed));
@@ -65,13 +70,26 @@ fn title(pdf: &PdfDocument) -> Option<String> {
 
 fn is_sane_title(title: &str) -> bool {
     let lower = title.to_lowercase();
-    let endings = [".doc", ".docx", ".pdf", ".rtf", ".txt", ".qxd", ".indd", ".xls", ".xlsx", ".ppt", ".pptx", ".htm", ".html", ".tmp"];
-    let beginnings = ["microsoft word", "microsoft powerpoint", "untitled", "document1", "slide 1", "http:", "https:", "file:", "(anonymous)"];
+    let endings = [
+        "doc", "docx", "pdf", "rtf", "txt", "qxd", "indd", "xls", "xlsx", "ppt", "pptx", "htm", "html", "tmp", "wpd", "odt",
+        "pages", "dvi", "tex",
+    ];
+    let beginnings = [
+        "microsoft word",
+        "microsoft powerpoint",
+        "untitled",
+        "document1",
+        "slide 1",
+        "http:",
+        "https:",
+        "file:",
+        "(anonymous)",
+    ];
     let odd = title.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER);
     title.chars().filter(|c| c.is_alphabetic()).count() >= 2
         && title.chars().count() <= LONGEST_TITLE
         && !odd
-        && !endings.iter().any(|ending| lower.ends_with(ending))
+        && !lower.rsplit_once('.').is_some_and(|(_, ending)| endings.contains(&ending))
         && !beginnings.iter().any(|beginning| lower.starts_with(beginning))
 }
 

@@ -159,8 +159,9 @@ impl Catalog {
     /// Every document by path, as a sweep compares them.
     pub fn known(&self) -> Result<HashMap<String, Known>, IndexError> {
         self.read(|tx| {
-            let mut statement =
-                tx.prepare_cached("SELECT path, id, sha256, bytes, modified_ns, inode, state FROM documents WHERE parent IS NULL")?;
+            let mut statement = tx.prepare_cached(
+                "SELECT path, id, sha256, bytes, modified_ns, inode, state FROM documents WHERE parent IS NULL",
+            )?;
             let mut rows = statement.query([])?;
             let mut known = HashMap::new();
             while let Some(row) = rows.next()? {
@@ -258,33 +259,53 @@ pub(super) fn state_of(word: &str) -> Result<DocumentState, IndexError> {
 
 fn observe_one(tx: &Transaction<'_>, seen: &Observed) -> Result<Registered, IndexError> {
     let found = tx
-        .prepare_cached("SELECT id, sha256, state, staged, live FROM documents WHERE path = ?1")?
+        .prepare_cached("SELECT id, sha256, state, staged, live, reason FROM documents WHERE path = ?1")?
         .query_row([&seen.path], |row| {
-            Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, String>(2)?, row.get(3)?, row.get(4)?))
+            let reason = row.get::<_, Option<String>>(5)?;
+            Ok((
+                row.get::<_, Vec<u8>>(0)?,
+                row.get::<_, Vec<u8>>(1)?,
+                row.get::<_, String>(2)?,
+                row.get(3)?,
+                row.get(4)?,
+                reason,
+            ))
         })
         .optional()?;
     let (state, reason, detail) = match &seen.unreadable {
         None => ("pending", None, None),
         Some((reason, detail)) => ("unreadable", Some(reason.as_str()), Some(detail.as_str())),
     };
-    let Some((id, sha256, old_state, staged, live)) = found else {
+    let Some((id, sha256, old_state, staged, live, old_reason)) = found else {
         let id = DocumentId(Uuid::new_v4().as_u128());
         tx.prepare_cached(
             "INSERT INTO documents (id, path, state, reason, detail, queued, sha256, bytes, modified_ns, inode, declared_type)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
-            blob(id), seen.path, state, reason, detail, now_ns(), seen.sha256.0, seen.bytes as i64, seen.modified_ns,
-            seen.inode as i64, seen.declared_type
+            blob(id),
+            seen.path,
+            state,
+            reason,
+            detail,
+            now_ns(),
+            seen.sha256.0,
+            seen.bytes as i64,
+            seen.modified_ns,
+            seen.inode as i64,
+            seen.declared_type
         ])?;
         return Ok(Registered { id, created: true, unchanged: false });
     };
     let was_refused = state_of(&old_state)? == DocumentState::Unreadable && seen.unreadable.is_none() && sha256 == [0; 32];
-    let same = sha256 == seen.sha256.0 && !was_refused && (seen.unreadable.is_none() || old_state == "unreadable");
+    let same = sha256 == seen.sha256.0 && !was_refused && (seen.unreadable.is_none() || old_reason.as_deref() == reason);
     let id = id_of(id)?;
     if same {
-        tx.prepare_cached("UPDATE documents SET modified_ns = ?2, inode = ?3 WHERE id = ?1")?
-            .execute(params![blob(id), seen.modified_ns, seen.inode as i64])?;
+        tx.prepare_cached("UPDATE documents SET modified_ns = ?2, inode = ?3 WHERE id = ?1")?.execute(params![
+            blob(id),
+            seen.modified_ns,
+            seen.inode as i64
+        ])?;
         return Ok(Registered { id, created: false, unchanged: true });
     }
     // A version of other bytes that no search has seen yet will not be seen any more.
@@ -298,7 +319,15 @@ fn observe_one(tx: &Transaction<'_>, seen: &Observed) -> Result<Registered, Inde
             inode = ?9, declared_type = ?10, staged = NULL, attempts = 0 WHERE id = ?1",
     )?
     .execute(params![
-        blob(id), state, reason, detail, now_ns(), seen.sha256.0, seen.bytes as i64, seen.modified_ns, seen.inode as i64,
+        blob(id),
+        state,
+        reason,
+        detail,
+        now_ns(),
+        seen.sha256.0,
+        seen.bytes as i64,
+        seen.modified_ns,
+        seen.inode as i64,
         seen.declared_type
     ])?;
     Ok(Registered { id, created: false, unchanged: false })

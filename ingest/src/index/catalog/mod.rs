@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
+pub use documents::{Known, Observed, Pending, Registered};
 pub(crate) use reads::file_name;
 pub(super) use vectors::{DIMENSION, VECTOR_GENERATION};
-pub use documents::{Known, Observed, Pending, Registered};
 pub use versions::{ChangeKind, ChangeRow, Committed, NewChunk, NewVersion, Unreadable};
 
 use super::IndexError;
@@ -97,7 +97,6 @@ fn damaged(error: rusqlite::Error) -> IndexError {
         _ => error.into(),
     }
 }
-
 
 #[cfg(test)]
 mod tests;

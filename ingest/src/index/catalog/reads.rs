@@ -8,8 +8,8 @@ use rusqlite::{Row, params, params_from_iter};
 
 use super::documents::{blob, id_of, sha_of, state_of};
 use super::{Catalog, ChangeKind, ChangeRow};
-use crate::index::records::{Counts, DocumentFilter, DocumentPage, DocumentRecord, DocumentRef, LiveChunk, StoredChunk};
 use crate::index::IndexError;
+use crate::index::records::{Counts, DocumentFilter, DocumentPage, DocumentRecord, DocumentRef, LiveChunk, StoredChunk};
 use crate::model::{ChunkId, DocumentId, DocumentState, Scope, Seq, Span, TextHash, VersionId};
 
 const RECORD: &str = "SELECT d.id, d.path, d.state, d.reason, d.detail, d.sha256, d.bytes, d.modified_ns, d.indexed_at, d.live,
@@ -73,7 +73,8 @@ impl Catalog {
     pub fn counts(&self) -> Result<Counts, IndexError> {
         self.read(|tx| {
             let mut counts = Counts::default();
-            let mut statement = tx.prepare_cached("SELECT state, COUNT(*) FROM documents WHERE parent IS NULL GROUP BY state")?;
+            let mut statement =
+                tx.prepare_cached("SELECT state, COUNT(*) FROM documents WHERE parent IS NULL GROUP BY state")?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let number = row.get::<_, i64>(1)? as u64;
@@ -95,9 +96,8 @@ impl Catalog {
     /// Searchable chunks.
     pub fn live_chunks(&self) -> Result<u64, IndexError> {
         self.read(|tx| {
-            let mut statement = tx.prepare_cached(
-                "SELECT COALESCE(SUM(v.chunks), 0) FROM documents d JOIN versions v ON v.id = d.live",
-            )?;
+            let mut statement =
+                tx.prepare_cached("SELECT COALESCE(SUM(v.chunks), 0) FROM documents d JOIN versions v ON v.id = d.live")?;
             Ok(statement.query_row([], |row| row.get::<_, i64>(0))? as u64)
         })
     }
@@ -121,7 +121,12 @@ impl Catalog {
     }
 
     /// Documents in order of path, after the path `after`. `Indexed` includes partial ones.
-    pub fn documents(&self, state: Option<DocumentState>, after: Option<&str>, limit: usize) -> Result<DocumentPage, IndexError> {
+    pub fn documents(
+        &self,
+        state: Option<DocumentState>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<DocumentPage, IndexError> {
         let (first, second) = match state {
             None => (None, None),
             Some(DocumentState::Indexed) => (Some("indexed"), Some("partial")),
@@ -172,9 +177,8 @@ impl Catalog {
     pub fn chunks(&self, ids: &[ChunkId]) -> Result<HashMap<ChunkId, LiveChunk>, IndexError> {
         self.read(|tx| {
             // A version replaced while a search ran still counts: its document answers, and the new one was not in scope.
-            let mut statement = tx.prepare_cached(&format!(
-                "{LIVE_CHUNK} WHERE c.id = ?1 AND d.live IS NOT NULL AND v.state != 'staged'"
-            ))?;
+            let mut statement =
+                tx.prepare_cached(&format!("{LIVE_CHUNK} WHERE c.id = ?1 AND d.live IS NOT NULL AND v.state != 'staged'"))?;
             let mut found = HashMap::with_capacity(ids.len());
             for id in ids {
                 let mut rows = statement.query([id.0 as i64])?;
@@ -203,7 +207,7 @@ impl Catalog {
         self.read(|tx| {
             let mut statement = tx.prepare_cached(
                 "SELECT DISTINCT v.id, d.id, d.path, v.title FROM chunks c JOIN versions v ON v.id = c.version
-                 JOIN documents d ON d.live = v.id WHERE c.hash = ?1 ORDER BY d.path",
+                 JOIN documents d ON d.id = v.document AND d.live = v.id WHERE c.hash = ?1 ORDER BY d.path",
             )?;
             let mut twins = HashMap::new();
             for hash in hashes {

@@ -110,14 +110,10 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), IndexError> {
 }
 
 pub(super) fn meta(tx: &Transaction<'_>, key: &str) -> Result<Option<String>, IndexError> {
-    Ok(tx
-        .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
-        .query_row([key], |row| row.get(0))
-        .optional()?)
+    Ok(tx.prepare_cached("SELECT value FROM meta WHERE key = ?1")?.query_row([key], |row| row.get(0)).optional()?)
 }
 
 pub(super) fn set_meta(tx: &Transaction<'_>, key: &str, value: &str) -> Result<(), IndexError> {
-    tx.prepare_cached("INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2")?
-        .execute([key, value])?;
+    tx.prepare_cached("INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2")?.execute([key, value])?;
     Ok(())
 }

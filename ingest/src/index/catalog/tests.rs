@@ -40,7 +40,13 @@ fn version(content: &str) -> NewVersion {
     let mut chunks = Vec::new();
     for (ordinal, text) in content.split_inclusive('.').enumerate() {
         let end = at + text.chars().count() as u64;
-        let chunk = Chunk { ordinal: ordinal as u32, page: Some(1), heading_path: String::new(), span: Span { start: at, end }, text: text.into() };
+        let chunk = Chunk {
+            ordinal: ordinal as u32,
+            page: Some(1),
+            heading_path: String::new(),
+            span: Span { start: at, end },
+            text: text.into(),
+        };
         chunks.push(NewChunk { hash: hash(text), chunk });
         at = end;
     }
@@ -222,7 +228,10 @@ fn filters_are_exact_and_take_thousands_of_paths() {
     for path in ["a.txt", "sub/a%b_c.md", "sub/b.txt", "mail.eml!/a.txt"] {
         desk.index(path, &format!("Text of {path}"));
     }
-    let paths = |paths: &[&str]| DocumentFilter { paths: Some(paths.iter().map(|path| (*path).into()).collect()), ..Default::default() };
+    let paths = |paths: &[&str]| DocumentFilter {
+        paths: Some(paths.iter().map(|path| (*path).into()).collect()),
+        ..Default::default()
+    };
     assert_eq!(desk.visible(&paths(&["a.txt", "no-such"])), ["a.txt"]);
     assert_eq!(desk.visible(&paths(&["mail.eml"])), ["mail.eml!/a.txt"]);
     assert!(desk.visible(&paths(&[])).is_empty());

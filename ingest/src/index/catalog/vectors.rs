@@ -30,9 +30,7 @@ pub struct Unembedded {
 
 fn id_of(tx: &Transaction<'_>, fingerprint: &Fingerprint) -> Result<i64, IndexError> {
     tx.prepare_cached("INSERT OR IGNORE INTO fingerprints (name) VALUES (?1)")?.execute([&fingerprint.0])?;
-    Ok(tx
-        .prepare_cached("SELECT id FROM fingerprints WHERE name = ?1")?
-        .query_row([&fingerprint.0], |row| row.get(0))?)
+    Ok(tx.prepare_cached("SELECT id FROM fingerprints WHERE name = ?1")?.query_row([&fingerprint.0], |row| row.get(0))?)
 }
 
 fn known_id(tx: &Transaction<'_>, fingerprint: &Fingerprint) -> Result<Option<i64>, IndexError> {
@@ -61,6 +59,24 @@ pub(super) fn insert(tx: &Transaction<'_>, fingerprint: i64, vectors: &[(TextHas
         insert.execute(params![hash.0, fingerprint, bytes])?;
     }
     Ok(())
+}
+
+/// Whether some of `hashes` have no vector of that model, neither in the catalog nor among `brought`: a purge may have taken
+/// away what was there when the others were embedded.
+pub(super) fn lacking<'a>(
+    tx: &Transaction<'_>,
+    fingerprint: i64,
+    hashes: impl Iterator<Item = &'a TextHash>,
+    brought: &[(TextHash, Vec<f32>)],
+) -> Result<bool, IndexError> {
+    let mut known: HashSet<TextHash> = brought.iter().map(|(hash, _)| *hash).collect();
+    let mut statement = tx.prepare_cached("SELECT 1 FROM vectors WHERE hash = ?1 AND fingerprint = ?2")?;
+    for hash in hashes {
+        if known.insert(*hash) && !statement.exists(params![hash.0, fingerprint])? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn numbers(bytes: &[u8]) -> Vec<f32> {

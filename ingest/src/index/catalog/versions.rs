@@ -57,7 +57,7 @@ pub enum Committed {
     At(Seq),
     /// The document is gone, or has other bytes by now: nothing was kept.
     Stale,
-    /// The collection's vectors are of another model by now: embed again.
+    /// The collection's vectors are of another model by now, or some that were there are gone: embed again.
     OtherModel,
 }
 
@@ -121,6 +121,11 @@ impl Catalog {
             let Some(staged) = waiting(tx, id, new.sha256)? else { return Ok(Committed::Stale) };
             let fits = vectors::admit(tx, new.fingerprint.as_ref())?;
             let Some(fingerprint) = fits else { return Ok(Committed::OtherModel) };
+            if let Some(fingerprint) = fingerprint
+                && vectors::lacking(tx, fingerprint, new.chunks.iter().map(|new| &new.hash), &new.vectors)?
+            {
+                return Ok(Committed::OtherModel);
+            }
             hide(tx, staged)?;
             let first = next_chunk(tx)?;
             let missing = new.missing_pages.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
@@ -141,7 +146,13 @@ impl Catalog {
                 )?;
                 for (id, NewChunk { chunk, hash }) in (first..).zip(&new.chunks) {
                     insert.execute(params![
-                        id, version, chunk.page, chunk.heading_path, chunk.span.start as i64, chunk.span.end as i64, hash.0,
+                        id,
+                        version,
+                        chunk.page,
+                        chunk.heading_path,
+                        chunk.span.start as i64,
+                        chunk.span.end as i64,
+                        hash.0,
                         chunk.text
                     ])?;
                 }
@@ -207,7 +218,8 @@ impl Catalog {
     /// Makes every staged version that both indexes hold (changes up to `upto`) searchable, in one transaction. How many.
     pub fn flip(&self, upto: Seq) -> Result<u64, IndexError> {
         let any = self.read(|tx| {
-            let mut statement = tx.prepare_cached("SELECT EXISTS (SELECT 1 FROM versions WHERE state = 'staged' AND seq <= ?1)")?;
+            let mut statement =
+                tx.prepare_cached("SELECT EXISTS (SELECT 1 FROM versions WHERE state = 'staged' AND seq <= ?1)")?;
             Ok(statement.query_row([upto.0 as i64], |row| row.get::<_, bool>(0))?)
         })?;
         if !any {
@@ -227,7 +239,7 @@ impl Catalog {
                 tx.prepare_cached(
                     "UPDATE documents SET live = ?1, staged = NULL, indexed_at = ?2, reason = NULL, detail = NULL, attempts = 0,
                         state = (SELECT CASE missing_pages WHEN '' THEN 'indexed' ELSE 'partial' END FROM versions WHERE id = ?1)
-                     WHERE staged = ?1",
+                     WHERE id = (SELECT document FROM versions WHERE id = ?1)",
                 )?
                 .execute([*version, now_ns()])?;
             }
@@ -262,6 +274,15 @@ impl Catalog {
             let asked = "SELECT EXISTS (SELECT 1 FROM versions WHERE state = 'staged') OR EXISTS
                 (SELECT 1 FROM versions WHERE state = 'hidden')";
             Ok(tx.query_row(asked, [], |row| row.get(0))?)
+        })
+    }
+
+    /// The newest change that a searchable version came with: an index that is behind it has lost what it had.
+    pub fn last_live(&self) -> Result<Seq, IndexError> {
+        self.read(|tx| {
+            let seq: i64 =
+                tx.query_row("SELECT COALESCE(MAX(seq), 0) FROM versions WHERE state = 'live'", [], |row| row.get(0))?;
+            Ok(Seq(seq as u64))
         })
     }
 

@@ -15,10 +15,7 @@ pub(super) struct Candidate {
 
 impl Ord for Candidate {
     fn cmp(&self, other: &Self) -> Ordering {
-        other
-            .score
-            .total_cmp(&self.score)
-            .then(self.chunk.cmp(&other.chunk))
+        other.score.total_cmp(&self.score).then(self.chunk.cmp(&other.chunk))
     }
 }
 
@@ -37,11 +34,7 @@ impl PartialEq for Candidate {
 impl Eq for Candidate {}
 
 /// The best `limit` of the passages with these `scores`, those of 0 left out; best first, ties by chunk.
-pub(super) fn best(
-    scores: impl Iterator<Item = f32>,
-    chunk_of: &[u64],
-    limit: usize,
-) -> Vec<Candidate> {
+pub(super) fn best(scores: impl Iterator<Item = f32>, chunk_of: &[u64], limit: usize) -> Vec<Candidate> {
     let mut heap: BinaryHeap<Candidate> = BinaryHeap::new();
     let mut bar = 0.0;
     for (passage, score) in scores.enumerate() {
@@ -49,11 +42,7 @@ pub(super) fn best(
             continue;
         }
         let chunk = chunk_of[passage];
-        heap.push(Candidate {
-            score,
-            chunk,
-            passage,
-        });
+        heap.push(Candidate { score, chunk, passage });
         if heap.len() > limit {
             heap.pop();
             bar = heap.peek().map_or(0.0, |worst| worst.score);

@@ -32,25 +32,16 @@ pub(super) fn failed(why: &str) -> LexicalError {
 fn from_tantivy(error: &TantivyError) -> LexicalError {
     match error {
         TantivyError::IoError(error) => from_io(error),
-        TantivyError::OpenReadError(OpenReadError::FileDoesNotExist(_)) => {
-            damaged("a file is missing")
-        }
+        TantivyError::OpenReadError(OpenReadError::FileDoesNotExist(_)) => damaged("a file is missing"),
         TantivyError::OpenReadError(OpenReadError::IoError { io_error, .. })
         | TantivyError::OpenWriteError(OpenWriteError::IoError { io_error, .. })
-        | TantivyError::OpenDirectoryError(OpenDirectoryError::IoError { io_error, .. }) => {
-            from_io(io_error)
-        }
-        TantivyError::OpenReadError(OpenReadError::IncompatibleIndex(_))
-        | TantivyError::IncompatibleIndex(_) => {
+        | TantivyError::OpenDirectoryError(OpenDirectoryError::IoError { io_error, .. }) => from_io(io_error),
+        TantivyError::OpenReadError(OpenReadError::IncompatibleIndex(_)) | TantivyError::IncompatibleIndex(_) => {
             damaged("its files are of another version of the format")
         }
-        TantivyError::OpenWriteError(OpenWriteError::FileAlreadyExists(_)) => {
-            damaged("a file is there that should not be")
-        }
+        TantivyError::OpenWriteError(OpenWriteError::FileAlreadyExists(_)) => damaged("a file is there that should not be"),
         TantivyError::DataCorruption(_) => damaged("a file holds something else than it should"),
-        TantivyError::SchemaError(_) | TantivyError::FieldNotFound(_) => {
-            damaged("its fields are not the ones expected")
-        }
+        TantivyError::SchemaError(_) | TantivyError::FieldNotFound(_) => damaged("its fields are not the ones expected"),
         TantivyError::OpenDirectoryError(_) => failed("its folder cannot be opened"),
         TantivyError::LockFailure(..) => failed("another writer holds it"),
         TantivyError::ErrorInThread(_) => failed("a thread that writes it failed"),
@@ -63,12 +54,9 @@ fn from_io(error: &io::Error) -> LexicalError {
     match (error.kind(), error.raw_os_error()) {
         (io::ErrorKind::NotFound, _) => damaged("a file is missing"),
         (kind, Some(_)) => failed(&kind.to_string()),
-        (
-            io::ErrorKind::PermissionDenied
-            | io::ErrorKind::StorageFull
-            | io::ErrorKind::OutOfMemory,
-            None,
-        ) => failed(&error.kind().to_string()),
+        (io::ErrorKind::PermissionDenied | io::ErrorKind::StorageFull | io::ErrorKind::OutOfMemory, None) => {
+            failed(&error.kind().to_string())
+        }
         (_, None) => damaged("a file does not follow its format"),
     }
 }

@@ -146,10 +146,7 @@ impl LexicalIndex {
             Some(Err(_)) => return Err(damaged("its watermark is not a number")),
         };
         let (reader, snapshot) = guard(|| {
-            let builder = index
-                .reader_builder()
-                .reload_policy(ReloadPolicy::Manual)
-                .doc_store_cache_num_blocks(0);
+            let builder = index.reader_builder().reload_policy(ReloadPolicy::Manual).doc_store_cache_num_blocks(0);
             let reader: IndexReader = builder.try_into()?;
             let snapshot = Snapshot::build(reader.searcher(), None)?;
             // Opening every field now tells at once whether its files are whole.
@@ -258,15 +255,10 @@ fn open_or_create(dir: &Path, schema: Schema) -> tantivy::Result<Result<Index, L
     let mut index = if Index::exists(&directory)? {
         Index::open(directory)?
     } else if has_segments(dir)? {
-        return Ok(Err(damaged(
-            "it has files, but not the one that lists them",
-        )));
+        return Ok(Err(damaged("it has files, but not the one that lists them")));
     } else {
         // Nothing is stored, so there is nothing to compress, nor a thread needed for it.
-        let settings = IndexSettings {
-            docstore_compress_dedicated_thread: false,
-            ..IndexSettings::default()
-        };
+        let settings = IndexSettings { docstore_compress_dedicated_thread: false, ..IndexSettings::default() };
         Index::create(directory, schema.clone(), settings)?
     };
     if index.schema() != schema {

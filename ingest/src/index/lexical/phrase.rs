@@ -29,11 +29,7 @@ pub(super) fn occurrences(
     let mut doc = lead.doc();
     'entries: while doc != TERMINATED {
         for (_, other) in others.iter_mut() {
-            let at = if other.doc() < doc {
-                other.seek(doc)
-            } else {
-                other.doc()
-            };
+            let at = if other.doc() < doc { other.seek(doc) } else { other.doc() };
             if at > doc {
                 doc = lead.seek(at);
                 continue 'entries;

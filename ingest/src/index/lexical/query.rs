@@ -40,14 +40,7 @@ pub(super) fn parse(text: &str) -> Parsed {
     for phrase in &phrases {
         let words = analyze::words(phrase);
         if !words.is_empty() {
-            add_sequence(
-                Sequence {
-                    words,
-                    weight: 1.0,
-                    must: true,
-                },
-                &mut sequences,
-            );
+            add_sequence(Sequence { words, weight: 1.0, must: true }, &mut sequences);
         }
     }
     for piece in loose.split_whitespace() {
@@ -62,33 +55,18 @@ pub(super) fn parse(text: &str) -> Parsed {
     }
     let mut seen = HashSet::new();
     all.retain(|word| seen.insert(word.clone()));
-    let telling: Vec<String> = all
-        .iter()
-        .filter(|word| !analyze::is_stop_word(word))
-        .cloned()
-        .collect();
-    let mut words: Vec<String> = telling
-        .iter()
-        .filter(|word| !analyze::is_question_word(word))
-        .cloned()
-        .collect();
+    let telling: Vec<String> = all.iter().filter(|word| !analyze::is_stop_word(word)).cloned().collect();
+    let mut words: Vec<String> = telling.iter().filter(|word| !analyze::is_question_word(word)).cloned().collect();
     if words.is_empty() {
         words = telling;
     }
     let common = if words.is_empty() { all } else { Vec::new() };
-    Parsed {
-        words,
-        common,
-        sequences,
-    }
+    Parsed { words, common, sequences }
 }
 
 /// The same sequence twice counts once; asked for in quotes, it must be there.
 fn add_sequence(sequence: Sequence, sequences: &mut Vec<Sequence>) {
-    match sequences
-        .iter_mut()
-        .find(|known| known.words == sequence.words)
-    {
+    match sequences.iter_mut().find(|known| known.words == sequence.words) {
         Some(known) => {
             known.weight = known.weight.max(sequence.weight);
             known.must |= sequence.must;
@@ -134,20 +112,9 @@ fn compound(piece: &str) -> Option<Sequence> {
     if words.len() < 2 || apart_only || words.iter().all(|word| analyze::is_stop_word(word)) {
         return None;
     }
-    let identifier = piece.contains('@')
-        || words
-            .iter()
-            .any(|word| word.contains(|c: char| c.is_numeric()));
-    let weight = if identifier {
-        words.len() as f32 + 1.0
-    } else {
-        0.5
-    };
-    Some(Sequence {
-        words,
-        weight,
-        must: false,
-    })
+    let identifier = piece.contains('@') || words.iter().any(|word| word.contains(|c: char| c.is_numeric()));
+    let weight = if identifier { words.len() as f32 + 1.0 } else { 0.5 };
+    Some(Sequence { words, weight, must: false })
 }
 
 #[cfg(test)]
@@ -155,37 +122,21 @@ mod tests {
     use super::*;
 
     fn sequences(text: &str) -> Vec<(String, f32, bool)> {
-        parse(text)
-            .sequences
-            .iter()
-            .map(|s| (s.words.join(" "), s.weight, s.must))
-            .collect()
+        parse(text).sequences.iter().map(|s| (s.words.join(" "), s.weight, s.must)).collect()
     }
 
     #[test]
     fn plain_words_lose_what_says_nothing() {
-        assert_eq!(
-            parse("What is the governing law, the LAW?").words,
-            ["governing", "law"]
-        );
+        assert_eq!(parse("What is the governing law, the LAW?").words, ["governing", "law"]);
         assert_eq!(parse("who what").words, ["who", "what"]);
         let stop = parse("to be or not to be");
-        assert_eq!(
-            (stop.words.len(), stop.common),
-            (0, ["to", "be", "or", "not"].map(String::from).to_vec())
-        );
+        assert_eq!((stop.words.len(), stop.common), (0, ["to", "be", "or", "not"].map(String::from).to_vec()));
     }
 
     #[test]
     fn quoted_phrases_must_be_there() {
-        assert_eq!(
-            sequences("law \"governing Law\" x"),
-            [("governing law".to_owned(), 1.0, true)]
-        );
-        assert_eq!(
-            sequences("“The Party” \"\" \"§\""),
-            [("the party".to_owned(), 1.0, true)]
-        );
+        assert_eq!(sequences("law \"governing Law\" x"), [("governing law".to_owned(), 1.0, true)]);
+        assert_eq!(sequences("“The Party” \"\" \"§\""), [("the party".to_owned(), 1.0, true)]);
         assert_eq!(parse("law \"of England\"").words, ["law", "england"]);
         assert_eq!(sequences("\"not closed"), []);
         assert_eq!(sequences("a 5\" x 7\" plate"), []);
@@ -194,18 +145,9 @@ mod tests {
     #[test]
     fn identifiers_count_more() {
         assert_eq!(sequences("§ 4.2(b)"), [("4.2 b".to_owned(), 3.0, false)]);
-        assert_eq!(
-            sequences("INV-2024-0093"),
-            [("inv 2024 0093".to_owned(), 4.0, false)]
-        );
-        assert_eq!(
-            sequences("non-disclosure and/or 4.2 law. it's"),
-            [("non disclosure".to_owned(), 0.5, false)]
-        );
-        assert_eq!(
-            sequences("EX-10.9 \"EX 10.9\""),
-            [("ex 10.9".to_owned(), 3.0, true)]
-        );
+        assert_eq!(sequences("INV-2024-0093"), [("inv 2024 0093".to_owned(), 4.0, false)]);
+        assert_eq!(sequences("non-disclosure and/or 4.2 law. it's"), [("non disclosure".to_owned(), 0.5, false)]);
+        assert_eq!(sequences("EX-10.9 \"EX 10.9\""), [("ex 10.9".to_owned(), 3.0, true)]);
     }
 
     proptest::proptest! {

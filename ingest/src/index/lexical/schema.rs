@@ -1,12 +1,8 @@
 //! The fields of the index, and how a chunk becomes one of its entries.
 
 use tantivy::TantivyDocument;
-use tantivy::schema::{
-    FAST, Field, INDEXED, IndexRecordOption, Schema, TextFieldIndexing, TextOptions,
-};
-use tantivy::tokenizer::{
-    Language, Stemmer, TextAnalyzer, TokenStream, TokenizerManager, WhitespaceTokenizer,
-};
+use tantivy::schema::{FAST, Field, INDEXED, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
+use tantivy::tokenizer::{Language, Stemmer, TextAnalyzer, TokenStream, TokenizerManager, WhitespaceTokenizer};
 
 use super::{LexicalChunk, analyze};
 use crate::model::VersionId;
@@ -44,10 +40,7 @@ pub(super) struct Fields {
 /// The schema of every index. A change to it is a new data format: indexes made with another are rebuilt.
 pub(super) fn schema() -> (Schema, Fields) {
     let text = |tokenizer: &str, option| {
-        let indexing = TextFieldIndexing::default()
-            .set_tokenizer(tokenizer)
-            .set_index_option(option)
-            .set_fieldnorms(false);
+        let indexing = TextFieldIndexing::default().set_tokenizer(tokenizer).set_index_option(option).set_fieldnorms(false);
         TextOptions::default().set_indexing_options(indexing)
     };
     let mut builder = Schema::builder();
@@ -55,10 +48,7 @@ pub(super) fn schema() -> (Schema, Fields) {
         chunk: builder.add_u64_field(CHUNK, FAST),
         version: builder.add_u64_field(VERSION, FAST | INDEXED),
         stem: builder.add_text_field("stem", text(STEMMED, IndexRecordOption::WithFreqs)),
-        exact: builder.add_text_field(
-            "exact",
-            text(AS_IT_IS, IndexRecordOption::WithFreqsAndPositions),
-        ),
+        exact: builder.add_text_field("exact", text(AS_IT_IS, IndexRecordOption::WithFreqsAndPositions)),
         head: builder.add_text_field("head", text(STEMMED, IndexRecordOption::WithFreqs)),
         length: builder.add_u64_field(LENGTH, FAST),
         head_length: builder.add_u64_field(HEAD_LENGTH, FAST),
@@ -76,9 +66,7 @@ pub(super) fn tokenizers() -> TokenizerManager {
 }
 
 fn stemmed() -> TextAnalyzer {
-    TextAnalyzer::builder(WhitespaceTokenizer::default())
-        .filter(Stemmer::new(Language::English))
-        .build()
+    TextAnalyzer::builder(WhitespaceTokenizer::default()).filter(Stemmer::new(Language::English)).build()
 }
 
 /// The distinct stems of `words`, in order, by the very analyser that the index uses.
@@ -119,11 +107,7 @@ impl Fields {
 
 /// The words that are no stop words, joined, and their number.
 fn without_stop_words(words: &[String]) -> (String, u64) {
-    let telling: Vec<&str> = words
-        .iter()
-        .map(String::as_str)
-        .filter(|word| !analyze::is_stop_word(word))
-        .collect();
+    let telling: Vec<&str> = words.iter().map(String::as_str).filter(|word| !analyze::is_stop_word(word)).collect();
     (telling.join(" "), telling.len() as u64)
 }
 

@@ -115,16 +115,9 @@ impl<'a> Scoring<'a> {
     fn read_word(&mut self, field: Field, word: &str) -> tantivy::Result<()> {
         let snapshot = self.snapshot;
         let term = Term::from_field_text(field, word);
-        for (reader, place) in snapshot
-            .searcher
-            .segment_readers()
-            .iter()
-            .zip(&snapshot.segments)
-        {
+        for (reader, place) in snapshot.searcher.segment_readers().iter().zip(&snapshot.segments) {
             let index = reader.inverted_index(field)?;
-            let Some(mut blocks) =
-                index.read_block_postings(&term, IndexRecordOption::WithFreqs)?
-            else {
+            let Some(mut blocks) = index.read_block_postings(&term, IndexRecordOption::WithFreqs)? else {
                 continue;
             };
             while blocks.block_len() > 0 {
@@ -140,16 +133,9 @@ impl<'a> Scoring<'a> {
     /// Reads where the words of `sequence` follow each other, as if that were one word's postings.
     fn read_sequence(&mut self, field: Field, sequence: &Sequence) -> tantivy::Result<()> {
         let snapshot = self.snapshot;
-        for (reader, place) in snapshot
-            .searcher
-            .segment_readers()
-            .iter()
-            .zip(&snapshot.segments)
-        {
+        for (reader, place) in snapshot.searcher.segment_readers().iter().zip(&snapshot.segments) {
             let index = reader.inverted_index(field)?;
-            phrase::occurrences(&index, field, &sequence.words, |doc, count| {
-                self.note(place.base + doc, count)
-            })?;
+            phrase::occurrences(&index, field, &sequence.words, |doc, count| self.note(place.base + doc, count))?;
         }
         Ok(())
     }
@@ -209,8 +195,7 @@ impl<'a> Scoring<'a> {
         let norm = Norm::new(idf, self.snapshot.totals.head_length);
         for slot in &self.touched {
             let slot = *slot as usize;
-            self.documents[slot].head +=
-                norm.score(self.counts[slot], self.snapshot.documents[slot].head_length);
+            self.documents[slot].head += norm.score(self.counts[slot], self.snapshot.documents[slot].head_length);
             self.counts[slot] = 0;
         }
         self.touched.clear();
@@ -232,13 +217,8 @@ impl<'a> Scoring<'a> {
         for (slot, sum) in self.documents.iter().enumerate() {
             if self.allowed[slot] && (sum.body > 0.0 || sum.head > 0.0) {
                 let matched = share(sum.matched, self.document_idf);
-                let score = DocumentScore {
-                    body: sum.body,
-                    head: sum.head,
-                    matched,
-                };
-                hits.documents
-                    .insert(self.snapshot.documents[slot].version, score);
+                let score = DocumentScore { body: sum.body, head: sum.head, matched };
+                hits.documents.insert(self.snapshot.documents[slot].version, score);
             }
         }
         let scores = self.passages.iter().map(|sum| sum.score);
@@ -277,11 +257,7 @@ fn idf(all: usize, holding: usize) -> f32 {
 }
 
 fn share(part: f32, whole: f32) -> f32 {
-    if whole > 0.0 {
-        (part / whole).min(1.0)
-    } else {
-        0.0
-    }
+    if whole > 0.0 { (part / whole).min(1.0) } else { 0.0 }
 }
 
 /// BM25 for one word with all constants multiplied out: factor · count / (count + still + slope · length).
@@ -293,11 +269,7 @@ struct Norm {
 
 impl Norm {
     fn new(idf: f32, mean_length: f32) -> Self {
-        Self {
-            factor: idf * (K1 + 1.0),
-            still: K1 * (1.0 - B),
-            slope: K1 * B / mean_length,
-        }
+        Self { factor: idf * (K1 + 1.0), still: K1 * (1.0 - B), slope: K1 * B / mean_length }
     }
 
     #[inline]

@@ -79,11 +79,7 @@ impl Snapshot {
         let mut segments = Vec::new();
         let mut rows: Vec<Row> = Vec::new();
         for reader in searcher.segment_readers() {
-            let place = SegmentPlace {
-                id: reader.segment_id(),
-                deletes: reader.delete_opstamp(),
-                base: rows.len() as u32,
-            };
+            let place = SegmentPlace { id: reader.segment_id(), deletes: reader.delete_opstamp(), base: rows.len() as u32 };
             match before.and_then(|before| before.rows_of(&place, reader.max_doc())) {
                 Some(known) => rows.extend(known),
                 None => read_rows(reader, &mut rows)?,
@@ -100,12 +96,7 @@ impl Snapshot {
         }
         versions.sort_unstable();
         versions.dedup();
-        let empty = |id: u64| Document {
-            version: VersionId(id),
-            passages: 0,
-            length: 0,
-            head_length: 0,
-        };
+        let empty = |id: u64| Document { version: VersionId(id), passages: 0, length: 0, head_length: 0 };
         let mut documents: Vec<Document> = versions.iter().map(|id| empty(*id)).collect();
 
         let mut slot_of = Vec::with_capacity(rows.len());
@@ -131,11 +122,7 @@ impl Snapshot {
             slot_of,
             length_of: rows.iter().map(|row| row.length).collect(),
             chunk_of: rows.iter().map(|row| row.chunk).collect(),
-            heads: (0u32..)
-                .zip(&rows)
-                .filter(|(_, row)| row.head_length > 0)
-                .map(|(i, row)| (i, row.head_length))
-                .collect(),
+            heads: (0u32..).zip(&rows).filter(|(_, row)| row.head_length > 0).map(|(i, row)| (i, row.head_length)).collect(),
             totals: Totals::of(&documents),
             documents,
         })
@@ -143,25 +130,16 @@ impl Snapshot {
 
     /// The rows of the segment at `place`, if this snapshot holds it in the same state.
     fn rows_of(&self, place: &SegmentPlace, len: u32) -> Option<impl Iterator<Item = Row>> {
-        let known = self
-            .segments
-            .iter()
-            .find(|known| known.id == place.id && known.deletes == place.deletes)?;
+        let known = self.segments.iter().find(|known| known.id == place.id && known.deletes == place.deletes)?;
         let range = known.base as usize..(known.base + len) as usize;
-        let mut heads = self.heads[self
-            .heads
-            .partition_point(|head| (head.0 as usize) < range.start)..]
-            .iter()
-            .peekable();
+        let mut heads = self.heads[self.heads.partition_point(|head| (head.0 as usize) < range.start)..].iter().peekable();
         Some(range.map(move |i| {
             let document = self.documents.get(self.slot_of[i] as usize);
             Row {
                 version: document.map_or(0, |document| document.version.0),
                 chunk: self.chunk_of[i],
                 length: self.length_of[i],
-                head_length: heads
-                    .next_if(|head| head.0 as usize == i)
-                    .map_or(0, |head| head.1),
+                head_length: heads.next_if(|head| head.0 as usize == i).map_or(0, |head| head.1),
                 deleted: document.is_none(),
             }
         }))
@@ -170,10 +148,7 @@ impl Snapshot {
     /// For every slot, whether `scope` allows its version.
     pub(super) fn allowed(&self, scope: &Scope) -> Vec<bool> {
         let mut allowed = vec![scope.only.is_none(); self.documents.len()];
-        let slot = |version: &VersionId| {
-            self.documents
-                .binary_search_by_key(version, |document| document.version)
-        };
+        let slot = |version: &VersionId| self.documents.binary_search_by_key(version, |document| document.version);
         for version in scope.only.iter().flatten() {
             if let Ok(slot) = slot(version) {
                 allowed[slot] = true;
@@ -189,14 +164,9 @@ impl Snapshot {
 
     /// Every passage with its version, sorted.
     pub(super) fn contents(&self) -> Vec<(ChunkId, VersionId)> {
-        let alive = self
-            .slot_of
-            .iter()
-            .zip(&self.chunk_of)
-            .filter(|(slot, _)| **slot != DELETED);
-        let mut contents: Vec<_> = alive
-            .map(|(slot, chunk)| (ChunkId(*chunk), self.documents[*slot as usize].version))
-            .collect();
+        let alive = self.slot_of.iter().zip(&self.chunk_of).filter(|(slot, _)| **slot != DELETED);
+        let mut contents: Vec<_> =
+            alive.map(|(slot, chunk)| (ChunkId(*chunk), self.documents[*slot as usize].version)).collect();
         contents.sort_unstable();
         contents
     }

@@ -84,11 +84,8 @@ impl Writing {
 }
 
 fn writer_for(index: &Index) -> tantivy::Result<IndexWriter> {
-    let options = IndexWriterOptions::builder()
-        .memory_budget_per_thread(WRITER_BYTES)
-        .num_worker_threads(1)
-        .num_merge_threads(1)
-        .build();
+    let options =
+        IndexWriterOptions::builder().memory_budget_per_thread(WRITER_BYTES).num_worker_threads(1).num_merge_threads(1).build();
     let writer = index.writer_with_options(options)?;
     let mut policy = LogMergePolicy::default();
     policy.set_min_num_segments(SEGMENTS_TO_MERGE);
@@ -120,10 +117,7 @@ pub(super) fn remove_unused_files(index: &Index) -> Result<(), LexicalError> {
     guard(|| {
         let mut used = index.load_metas()?.list_segment_files();
         used.insert(PathBuf::from("meta.json"));
-        index
-            .clone()
-            .directory_mut()
-            .garbage_collect(move || used)?;
+        index.clone().directory_mut().garbage_collect(move || used)?;
         Ok(())
     })
 }

@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
-use qdrant_edge::{
-    EdgeShard, PointId, PointStruct, ScoredPoint, ScrollRequest, WithPayloadInterface, WithVector,
-};
+use qdrant_edge::{EdgeShard, PointId, PointStruct, ScoredPoint, ScrollRequest, WithPayloadInterface, WithVector};
 
 use super::engine::{self, Query, guarded};
 use super::log;
@@ -42,11 +40,7 @@ pub struct EdgeOptions {
 impl EdgeOptions {
     /// Options with the usual thresholds.
     pub fn new(dir: PathBuf, dimension: usize) -> EdgeOptions {
-        EdgeOptions {
-            dir,
-            dimension,
-            optimize_after: OPTIMIZE_AFTER,
-        }
+        EdgeOptions { dir, dimension, optimize_after: OPTIMIZE_AFTER }
     }
 }
 
@@ -78,9 +72,7 @@ impl EdgeIndex {
     /// # Errors
     /// `Damaged` if what lies there is not a whole index that its watermark explains; `Dimension` if it holds other vectors.
     pub fn open(options: EdgeOptions) -> Result<EdgeIndex, VectorError> {
-        let failed = |error: std::io::Error| {
-            VectorError::Failed(format!("its folder could not be made: {error}"))
-        };
+        let failed = |error: std::io::Error| VectorError::Failed(format!("its folder could not be made: {error}"));
         fs::create_dir_all(&options.dir).map_err(failed)?;
         let (shard, watermark) = match Watermark::read(&options.dir)? {
             Some(watermark) => (load(&options, &watermark)?, watermark),
@@ -102,26 +94,17 @@ impl EdgeIndex {
             points: AtomicU64::new(points),
             indexed: AtomicBool::new(indexed),
             broken: AtomicBool::new(false),
-            writer: Mutex::new(Writer {
-                watermark,
-                proved: false,
-            }),
+            writer: Mutex::new(Writer { watermark, proved: false }),
         })
     }
 
     /// Runs a reading call on the shard.
-    fn read<T>(
-        &self,
-        call: impl FnOnce(&EdgeShard) -> Result<T, VectorError>,
-    ) -> Result<T, VectorError> {
+    fn read<T>(&self, call: impl FnOnce(&EdgeShard) -> Result<T, VectorError>) -> Result<T, VectorError> {
         call(self.shard.read().as_ref().ok_or_else(closed)?)
     }
 
     /// Runs a writing call; a `Damaged` that it returns is remembered.
-    fn write<T>(
-        &self,
-        call: impl FnOnce(&mut Writer) -> Result<T, VectorError>,
-    ) -> Result<T, VectorError> {
+    fn write<T>(&self, call: impl FnOnce(&mut Writer) -> Result<T, VectorError>) -> Result<T, VectorError> {
         let mut writer = self.writer.lock();
         if self.broken.load(Ordering::Acquire) {
             return Err(VectorError::Damaged("an earlier write failed".into()));
@@ -137,17 +120,12 @@ impl EdgeIndex {
     fn check(&self, vector: &[f32]) -> Result<(), VectorError> {
         let wanted = self.options.dimension;
         if vector.len() != wanted {
-            return Err(VectorError::Dimension {
-                given: vector.len(),
-                wanted,
-            });
+            return Err(VectorError::Dimension { given: vector.len(), wanted });
         }
         if vector.iter().all(|number| number.is_finite()) {
             Ok(())
         } else {
-            Err(VectorError::Failed(
-                "a vector holds something that is not a number".into(),
-            ))
+            Err(VectorError::Failed("a vector holds something that is not a number".into()))
         }
     }
 
@@ -202,18 +180,14 @@ impl VectorStore for EdgeIndex {
     fn apply(&self, changes: Vec<VectorChange>, upto: Seq) -> Result<(), VectorError> {
         self.write(|writer| {
             if upto < self.watermark() {
-                return Err(VectorError::Failed(
-                    "changes older than the watermark".into(),
-                ));
+                return Err(VectorError::Failed("changes older than the watermark".into()));
             }
             let begun = self.plan(&changes)?;
             if begun != Begun::default() {
                 // An earlier apply that failed half way may have left its points behind.
                 let before = writer.watermark.begun.unwrap_or_default();
-                writer.watermark.begun = Some(Begun {
-                    inserts: begun.inserts + before.inserts,
-                    deletes: begun.deletes + before.deletes,
-                });
+                writer.watermark.begun =
+                    Some(Begun { inserts: begun.inserts + before.inserts, deletes: begun.deletes + before.deletes });
                 writer.watermark.write(&self.options.dir)?;
                 let points = self.read(|shard| {
                     if !writer.proved {
@@ -232,21 +206,14 @@ impl VectorStore for EdgeIndex {
             writer.watermark.seq = upto.0;
             writer.watermark.write(&self.options.dir)?;
             self.seq.store(upto.0, Ordering::Release);
-            if begun != Begun::default()
-                && log::allocated(&shard_dir(&self.options.dir)) > LOG_LIMIT
-            {
+            if begun != Begun::default() && log::allocated(&shard_dir(&self.options.dir)) > LOG_LIMIT {
                 self.reopen(writer)?;
             }
             Ok(())
         })
     }
 
-    fn search(
-        &self,
-        query: &[f32],
-        scope: &Scope,
-        limit: usize,
-    ) -> Result<Vec<VectorHit>, VectorError> {
+    fn search(&self, query: &[f32], scope: &Scope, limit: usize) -> Result<Vec<VectorHit>, VectorError> {
         self.check(query)?;
         let Ok(filter) = engine::filter(scope) else {
             return Ok(Vec::new());
@@ -260,16 +227,9 @@ impl VectorStore for EdgeIndex {
             let mut exact = !self.indexed.load(Ordering::Acquire);
             loop {
                 // The engine makes room for as many hits as it is asked for.
-                let most = usize::try_from(self.points.load(Ordering::Acquire))
-                    .unwrap_or(usize::MAX)
-                    .saturating_add(SPARE);
+                let most = usize::try_from(self.points.load(Ordering::Acquire)).unwrap_or(usize::MAX).saturating_add(SPARE);
                 ask = ask.min(most.max(SPARE));
-                let query = Query {
-                    vector: query,
-                    filter: filter.clone(),
-                    limit: ask,
-                    exact,
-                };
+                let query = Query { vector: query, filter: filter.clone(), limit: ask, exact };
                 let mut hits = self.hits(shard, query)?;
                 let short = hits.len() < ask;
                 if short && !exact && hits.len() < limit {
@@ -277,9 +237,7 @@ impl VectorStore for EdgeIndex {
                     continue;
                 }
                 // Points with one score beyond the last asked for could belong before the limit by their ids.
-                let cut_in_tie = !short
-                    && hits.len() > limit
-                    && hits[limit - 1].score == hits[hits.len() - 1].score;
+                let cut_in_tie = !short && hits.len() > limit && hits[limit - 1].score == hits[hits.len() - 1].score;
                 if cut_in_tie && ask < most {
                     ask = ask.saturating_mul(4);
                     continue;
@@ -296,17 +254,7 @@ impl VectorStore for EdgeIndex {
             return Ok(Vec::new());
         }
         let filter = Some(engine::these(chunks));
-        self.read(|shard| {
-            self.hits(
-                shard,
-                Query {
-                    vector: query,
-                    filter,
-                    limit: chunks.len(),
-                    exact: true,
-                },
-            )
-        })
+        self.read(|shard| self.hits(shard, Query { vector: query, filter, limit: chunks.len(), exact: true }))
     }
 
     fn contents(&self) -> Result<Vec<(ChunkId, VersionId)>, VectorError> {
@@ -325,10 +273,7 @@ impl VectorStore for EdgeIndex {
                 let (records, next) = guarded("scroll", || shard.scroll(request))?;
                 for record in records {
                     if record.id != PointId::NumId(engine::PROBE) {
-                        all.insert((
-                            engine::chunk(&record.id)?,
-                            engine::version(record.payload.as_ref())?,
-                        ));
+                        all.insert((engine::chunk(&record.id)?, engine::version(record.payload.as_ref())?));
                     }
                 }
                 match next {
@@ -340,10 +285,7 @@ impl VectorStore for EdgeIndex {
     }
 
     fn wants_rebuild(&self) -> bool {
-        let live = self
-            .points
-            .load(Ordering::Acquire)
-            .saturating_mul(4 * self.options.dimension as u64);
+        let live = self.points.load(Ordering::Acquire).saturating_mul(4 * self.options.dimension as u64);
         let log = log::allocated(&shard_dir(&self.options.dir));
         self.broken.load(Ordering::Acquire) || (log > LOG_LIMIT && log > live.saturating_mul(2))
     }
@@ -361,8 +303,7 @@ impl VectorStore for EdgeIndex {
                 engine::flush(shard)?;
                 let did = guarded("optimize", || shard.optimize())?;
                 engine::flush(shard)?;
-                self.indexed
-                    .store(engine::indexed(shard)? > 0, Ordering::Release);
+                self.indexed.store(engine::indexed(shard)? > 0, Ordering::Release);
                 Ok(did)
             })
         })
@@ -387,12 +328,9 @@ fn apply(shard: &EdgeShard, changes: Vec<VectorChange>) -> Result<(), VectorErro
     for change in changes {
         match change {
             VectorChange::Insert { version, points } => {
-                let version = i64::try_from(version.0)
-                    .map_err(|_| VectorError::Failed("a version id is too large".into()))?;
+                let version = i64::try_from(version.0).map_err(|_| VectorError::Failed("a version id is too large".into()))?;
                 for (chunk, vector) in points {
-                    if !batch.is_empty()
-                        && (batch.len() == BATCH_POINTS || numbers + vector.len() > BATCH_NUMBERS)
-                    {
+                    if !batch.is_empty() && (batch.len() == BATCH_POINTS || numbers + vector.len() > BATCH_NUMBERS) {
                         engine::upsert(shard, std::mem::take(&mut batch))?;
                         numbers = 0;
                     }
@@ -411,19 +349,11 @@ fn apply(shard: &EdgeShard, changes: Vec<VectorChange>) -> Result<(), VectorErro
             }
         }
     }
-    if batch.is_empty() {
-        Ok(())
-    } else {
-        engine::upsert(shard, batch)
-    }
+    if batch.is_empty() { Ok(()) } else { engine::upsert(shard, batch) }
 }
 
 fn hit(point: &ScoredPoint) -> Result<VectorHit, VectorError> {
-    Ok(VectorHit {
-        chunk: engine::chunk(&point.id)?,
-        version: engine::version(point.payload.as_ref())?,
-        score: point.score,
-    })
+    Ok(VectorHit { chunk: engine::chunk(&point.id)?, version: engine::version(point.payload.as_ref())?, score: point.score })
 }
 
 fn closed() -> VectorError {

@@ -5,13 +5,11 @@ use std::path::Path;
 
 use half::f16;
 use qdrant_edge::{
-    AnyVariants, Condition, CountRequest, CreateIndex, Distance, EdgeConfig, EdgeOptimizersConfig,
-    EdgeShard, EdgeVectorParams, FieldCondition, FieldIndexOperations, Filter, HasIdCondition,
-    HasVectorCondition, HnswIndexConfig, IsEmptyCondition, JsonPath, Match, NamedQuery,
-    NamedVectors, OperationResult, Payload, PayloadFieldSchema, PayloadSchemaType, PointId,
-    PointInsertOperations, PointOperations, PointStruct, QueryEnum, QueryRequest, ScoredPoint,
-    ScoringQuery, SearchParams, UpdateOperation, VectorInternal, VectorStorageDatatype, WalOptions,
-    WithPayloadInterface, WithVector,
+    AnyVariants, Condition, CountRequest, CreateIndex, Distance, EdgeConfig, EdgeOptimizersConfig, EdgeShard, EdgeVectorParams,
+    FieldCondition, FieldIndexOperations, Filter, HasIdCondition, HasVectorCondition, HnswIndexConfig, IsEmptyCondition,
+    JsonPath, Match, NamedQuery, NamedVectors, OperationResult, Payload, PayloadFieldSchema, PayloadSchemaType, PointId,
+    PointInsertOperations, PointOperations, PointStruct, QueryEnum, QueryRequest, ScoredPoint, ScoringQuery, SearchParams,
+    UpdateOperation, VectorInternal, VectorStorageDatatype, WalOptions, WithPayloadInterface, WithVector,
 };
 
 use super::VectorError;
@@ -35,9 +33,7 @@ const BEAM: usize = 128;
 
 /// The configuration of every shard. `index_after` is the number of points from which a segment gets a graph.
 pub(super) fn config(dimension: usize, index_after: usize) -> EdgeConfig {
-    let threads = std::thread::available_parallelism()
-        .map_or(1, usize::from)
-        .div_ceil(2);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).div_ceil(2);
     let hnsw = HnswIndexConfig {
         m: 16,
         ef_construct: 128,
@@ -49,10 +45,8 @@ pub(super) fn config(dimension: usize, index_after: usize) -> EdgeConfig {
         payload_m: None,
         inline_storage: None,
     };
-    let params = EdgeVectorParams::builder(dimension, Distance::Cosine)
-        .on_disk(true)
-        .datatype(VectorStorageDatatype::Float16)
-        .build();
+    let params =
+        EdgeVectorParams::builder(dimension, Distance::Cosine).on_disk(true).datatype(VectorStorageDatatype::Float16).build();
     let optimizers = EdgeOptimizersConfig {
         default_segment_number: Some(2),
         // One graph for up to 4 GiB of vectors.
@@ -65,18 +59,12 @@ pub(super) fn config(dimension: usize, index_after: usize) -> EdgeConfig {
         .on_disk_payload(true)
         .hnsw_config(hnsw)
         .optimizers(optimizers)
-        .wal_options(WalOptions {
-            segment_capacity: LOG_SEGMENT,
-            ..WalOptions::default()
-        })
+        .wal_options(WalOptions { segment_capacity: LOG_SEGMENT, ..WalOptions::default() })
         .build()
 }
 
 /// Runs one call into the engine; its errors become `Failed`, its panics `Damaged`.
-pub(super) fn guarded<T>(
-    what: &'static str,
-    call: impl FnOnce() -> OperationResult<T>,
-) -> Result<T, VectorError> {
+pub(super) fn guarded<T>(what: &'static str, call: impl FnOnce() -> OperationResult<T>) -> Result<T, VectorError> {
     // Unwind safety: after a panic of a writing call its owner refuses all writes and rebuilds the index elsewhere, so broken
     // state behind the reference is read by searches at most, which can panic again but are guarded too.
     match catch_unwind(AssertUnwindSafe(call)) {
@@ -90,12 +78,10 @@ pub(super) fn guarded<T>(
 pub(super) fn create(dir: &Path, config: EdgeConfig) -> Result<EdgeShard, VectorError> {
     guarded("create", || {
         let shard = EdgeShard::new(dir, config)?;
-        shard.update(UpdateOperation::FieldIndexOperation(
-            FieldIndexOperations::CreateIndex(CreateIndex {
-                field_name: key(),
-                field_schema: Some(PayloadFieldSchema::FieldType(PayloadSchemaType::Integer)),
-            }),
-        ))?;
+        shard.update(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(CreateIndex {
+            field_name: key(),
+            field_schema: Some(PayloadFieldSchema::FieldType(PayloadSchemaType::Integer)),
+        })))?;
         Ok(shard)
     })
 }
@@ -124,13 +110,7 @@ pub(super) fn close(shard: EdgeShard) -> Result<(), VectorError> {
 /// Number of points that are chunks.
 pub(super) fn points(shard: &EdgeShard) -> Result<u64, VectorError> {
     let all = guarded("count", || Ok(shard.info().points_count))? as u64;
-    let probe = guarded("count", || {
-        shard.retrieve(
-            &[PointId::NumId(PROBE)],
-            Some(WithPayloadInterface::Bool(false)),
-            None,
-        )
-    })?;
+    let probe = guarded("count", || shard.retrieve(&[PointId::NumId(PROBE)], Some(WithPayloadInterface::Bool(false)), None))?;
     Ok(all - (probe.len() as u64).min(all))
 }
 
@@ -138,17 +118,8 @@ pub(super) fn points(shard: &EdgeShard) -> Result<u64, VectorError> {
 pub(super) fn searchable(shard: &EdgeShard) -> Result<u64, VectorError> {
     let vector = Condition::HasVector(HasVectorCondition::from(VECTOR.to_string()));
     let version = Condition::IsEmpty(IsEmptyCondition::from(key()));
-    let filter = Filter {
-        must: Some(vec![vector]),
-        must_not: Some(vec![version]),
-        ..Filter::new()
-    };
-    let count = guarded("count", || {
-        shard.count(CountRequest {
-            filter: Some(filter),
-            exact: true,
-        })
-    })?;
+    let filter = Filter { must: Some(vec![vector]), must_not: Some(vec![version]), ..Filter::new() };
+    let count = guarded("count", || shard.count(CountRequest { filter: Some(filter), exact: true }))?;
     Ok(count as u64)
 }
 
@@ -164,79 +135,47 @@ pub(super) fn indexed(shard: &EdgeShard) -> Result<u64, VectorError> {
 /// highest of all that is durable, and a change of it that takes effect has a higher one.
 pub(super) fn probe(shard: &EdgeShard) -> Result<(), VectorError> {
     let value = read_probe(shard)?.map_or(1, |value| value.wrapping_add(1) & i64::MAX);
-    let point = PointStruct::new(
-        PointId::NumId(PROBE),
-        NamedVectors::default(),
-        serde_json::json!({ PROBE_VALUE: value }),
-    );
+    let point = PointStruct::new(PointId::NumId(PROBE), NamedVectors::default(), serde_json::json!({ PROBE_VALUE: value }));
     guarded("probe", || {
-        shard.update(UpdateOperation::PointOperation(
-            PointOperations::UpsertPoints(PointInsertOperations::PointsList(vec![point.into()])),
-        ))
+        shard.update(UpdateOperation::PointOperation(PointOperations::UpsertPoints(PointInsertOperations::PointsList(vec![
+            point.into(),
+        ]))))
     })?;
     if read_probe(shard)? == Some(value) {
         Ok(())
     } else {
-        Err(VectorError::Damaged(
-            "its log lost operations: updates have no effect".into(),
-        ))
+        Err(VectorError::Damaged("its log lost operations: updates have no effect".into()))
     }
 }
 
 fn read_probe(shard: &EdgeShard) -> Result<Option<i64>, VectorError> {
-    let found = guarded("probe", || {
-        shard.retrieve(
-            &[PointId::NumId(PROBE)],
-            Some(WithPayloadInterface::Bool(true)),
-            None,
-        )
-    })?;
-    Ok(found
-        .first()
-        .and_then(|record| record.payload.as_ref()?.0.get(PROBE_VALUE)?.as_i64()))
+    let found = guarded("probe", || shard.retrieve(&[PointId::NumId(PROBE)], Some(WithPayloadInterface::Bool(true)), None))?;
+    Ok(found.first().and_then(|record| record.payload.as_ref()?.0.get(PROBE_VALUE)?.as_i64()))
 }
 
 /// A chunk as a point.
 pub(super) fn point(version: i64, chunk: ChunkId, vector: &[f32]) -> PointStruct {
     // Rounded to what is stored: the log writes such numbers in three bytes in place of five.
-    let rounded: Vec<f32> = vector
-        .iter()
-        .map(|&number| f16::from_f32(number).to_f32())
-        .collect();
+    let rounded: Vec<f32> = vector.iter().map(|&number| f16::from_f32(number).to_f32()).collect();
     let vectors = NamedVectors::default().add_vector(VECTOR, rounded);
-    PointStruct::new(
-        PointId::NumId(chunk.0),
-        vectors,
-        serde_json::json!({ VERSION: version }),
-    )
+    PointStruct::new(PointId::NumId(chunk.0), vectors, serde_json::json!({ VERSION: version }))
 }
 
 /// Inserts or replaces points.
 pub(super) fn upsert(shard: &EdgeShard, points: Vec<PointStruct>) -> Result<(), VectorError> {
     let points = points.into_iter().map(Into::into).collect();
     guarded("insert", || {
-        shard.update(UpdateOperation::PointOperation(
-            PointOperations::UpsertPoints(PointInsertOperations::PointsList(points)),
-        ))
+        shard.update(UpdateOperation::PointOperation(PointOperations::UpsertPoints(PointInsertOperations::PointsList(points))))
     })
 }
 
 /// Deletes points, and looks that they are gone.
 pub(super) fn delete(shard: &EdgeShard, chunks: &[ChunkId]) -> Result<(), VectorError> {
     let ids: Vec<PointId> = chunks.iter().map(|chunk| PointId::NumId(chunk.0)).collect();
-    let operation =
-        UpdateOperation::PointOperation(PointOperations::DeletePoints { ids: ids.clone() });
+    let operation = UpdateOperation::PointOperation(PointOperations::DeletePoints { ids: ids.clone() });
     guarded("delete", || shard.update(operation))?;
-    let left = guarded("delete", || {
-        shard.retrieve(&ids, Some(WithPayloadInterface::Bool(false)), None)
-    })?;
-    if left.is_empty() {
-        Ok(())
-    } else {
-        Err(VectorError::Damaged(
-            "deleted points are still there".into(),
-        ))
-    }
+    let left = guarded("delete", || shard.retrieve(&ids, Some(WithPayloadInterface::Bool(false)), None))?;
+    if left.is_empty() { Ok(()) } else { Err(VectorError::Damaged("deleted points are still there".into())) }
 }
 
 /// One search of the engine.
@@ -261,11 +200,7 @@ pub(super) fn query(shard: &EdgeShard, query: Query<'_>) -> Result<Vec<ScoredPoi
         score_threshold: None,
         limit: query.limit,
         offset: 0,
-        params: Some(SearchParams {
-            hnsw_ef: Some(BEAM.max(query.limit)),
-            exact: query.exact,
-            ..SearchParams::default()
-        }),
+        params: Some(SearchParams { hnsw_ef: Some(BEAM.max(query.limit)), exact: query.exact, ..SearchParams::default() }),
         with_vector: WithVector::Bool(false),
         with_payload: WithPayloadInterface::Bool(true),
     };
@@ -276,41 +211,23 @@ pub(super) fn query(shard: &EdgeShard, query: Query<'_>) -> Result<Vec<ScoredPoi
 pub(super) fn filter(scope: &Scope) -> Result<Option<Filter>, ()> {
     match &scope.only {
         None if scope.except.is_empty() => Ok(None),
-        None => Ok(Some(Filter::new_must_not(versions(
-            scope.except.iter().copied(),
-        )))),
+        None => Ok(Some(Filter::new_must_not(versions(scope.except.iter().copied())))),
         Some(only) => {
-            let mut allowed = only
-                .iter()
-                .copied()
-                .filter(|version| scope.except.binary_search(version).is_err())
-                .peekable();
-            if allowed.peek().is_none() {
-                Err(())
-            } else {
-                Ok(Some(Filter::new_must(versions(allowed))))
-            }
+            let mut allowed = only.iter().copied().filter(|version| scope.except.binary_search(version).is_err()).peekable();
+            if allowed.peek().is_none() { Err(()) } else { Ok(Some(Filter::new_must(versions(allowed)))) }
         }
     }
 }
 
 fn versions(of: impl Iterator<Item = VersionId>) -> Condition {
     // A version too large for the payload's type was never inserted.
-    let any = AnyVariants::Integers(
-        of.filter_map(|version| i64::try_from(version.0).ok())
-            .collect(),
-    );
+    let any = AnyVariants::Integers(of.filter_map(|version| i64::try_from(version.0).ok()).collect());
     Condition::Field(FieldCondition::new_match(key(), Match::from(any)))
 }
 
 /// The filter that lets just these chunks through.
 pub(super) fn these(chunks: &[ChunkId]) -> Filter {
-    Filter::new_must(Condition::HasId(
-        chunks
-            .iter()
-            .map(|chunk| PointId::NumId(chunk.0))
-            .collect::<HasIdCondition>(),
-    ))
+    Filter::new_must(Condition::HasId(chunks.iter().map(|chunk| PointId::NumId(chunk.0)).collect::<HasIdCondition>()))
 }
 
 /// The version that a point's payload names.
@@ -338,8 +255,5 @@ pub(super) fn damaged(error: VectorError) -> VectorError {
 }
 
 fn key() -> JsonPath {
-    JsonPath {
-        first_key: VERSION.into(),
-        rest: Vec::new(),
-    }
+    JsonPath { first_key: VERSION.into(), rest: Vec::new() }
 }

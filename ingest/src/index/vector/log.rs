@@ -13,11 +13,7 @@ pub(super) fn allocated(dir: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(dir.join(FOLDER)) else {
         return 0;
     };
-    entries
-        .flatten()
-        .filter_map(|entry| entry.metadata().ok())
-        .map(|metadata| size(&metadata))
-        .sum()
+    entries.flatten().filter_map(|entry| entry.metadata().ok()).map(|metadata| size(&metadata)).sum()
 }
 
 #[cfg(unix)]
@@ -43,10 +39,7 @@ pub(super) fn cut(dir: &Path) -> std::io::Result<()> {
     for entry in fs::read_dir(&folder)? {
         let entry = entry?;
         let name = entry.file_name();
-        if let Some(start) = name
-            .to_str()
-            .and_then(|name| name.strip_prefix("closed-")?.parse::<u64>().ok())
-        {
+        if let Some(start) = name.to_str().and_then(|name| name.strip_prefix("closed-")?.parse::<u64>().ok()) {
             closed.push((start, entry.path()));
         }
     }

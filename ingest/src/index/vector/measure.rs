@@ -13,10 +13,7 @@ const DIMENSION: usize = 384;
 const CHUNKS_OF_A_VERSION: u64 = 50;
 
 fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(default)
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 /// Vectors that lie as those of texts do: some hundred topics in forty directions, with noise in all.
@@ -28,23 +25,18 @@ struct Texts {
 impl Texts {
     fn new() -> Texts {
         Texts {
-            directions: (0..40)
-                .map(|at| vector(1_000_000 + at, DIMENSION))
-                .collect(),
+            directions: (0..40).map(|at| vector(1_000_000 + at, DIMENSION)).collect(),
             topics: (0..400).map(|at| vector(2_000_000 + at, 40)).collect(),
         }
     }
 
     fn text(&self, seed: u64) -> Vec<f32> {
-        let topic =
-            &self.topics[(seed.wrapping_mul(0x9e37_79b9) >> 7) as usize % self.topics.len()];
+        let topic = &self.topics[(seed.wrapping_mul(0x9e37_79b9) >> 7) as usize % self.topics.len()];
         let own = vector(seed + 3_000_000, 40);
         let mut sum = vector(seed + 4_000_000, DIMENSION);
         sum.iter_mut().for_each(|number| *number *= 0.6);
         for ((direction, topic), own) in self.directions.iter().zip(topic).zip(own) {
-            sum.iter_mut()
-                .zip(direction)
-                .for_each(|(sum, number)| *sum += number * (topic + own));
+            sum.iter_mut().zip(direction).for_each(|(sum, number)| *sum += number * (topic + own));
         }
         normalised(sum)
     }
@@ -54,14 +46,8 @@ impl Texts {
 fn resident() -> (u64, u64) {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let of = |key: &str| {
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix(key))
-            .unwrap_or("0");
-        line.split_whitespace()
-            .find_map(|word| word.parse::<u64>().ok())
-            .unwrap_or(0)
-            / 1024
+        let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or("0");
+        line.split_whitespace().find_map(|word| word.parse::<u64>().ok()).unwrap_or(0) / 1024
     };
     (of("RssAnon:"), of("RssFile:") + of("RssShmem:"))
 }
@@ -84,20 +70,12 @@ fn searches(store: &EdgeIndex, texts: &Texts, scope: &Scope, count: u64, limit: 
 }
 
 fn report(store: &EdgeIndex, texts: &Texts, versions: u64) {
-    let spread = |count: u64| {
-        (0..count)
-            .map(|at| VersionId(1 + at * versions / count))
-            .collect::<Vec<_>>()
-    };
+    let spread = |count: u64| (0..count).map(|at| VersionId(1 + at * versions / count)).collect::<Vec<_>>();
     for (name, only, except) in [
         ("unfiltered", None, vec![]),
         ("only 1", Some(spread(1)), vec![]),
         ("only 20", Some(spread(20)), vec![]),
-        (
-            "only 2,000 (or all)",
-            Some(spread(versions.min(2_000))),
-            vec![],
-        ),
+        ("only 2,000 (or all)", Some(spread(versions.min(2_000))), vec![]),
         ("only half", Some(spread(versions / 2)), vec![]),
         ("except 10", None, spread(10)),
         ("except 1,000", None, spread(versions.min(1_000))),
@@ -143,10 +121,7 @@ fn large() {
     println!("exact");
     report(&store, &texts, versions);
     let queries: Vec<_> = (0..200).map(|at| texts.text(90_000_000 + at)).collect();
-    let truth: Vec<_> = queries
-        .iter()
-        .map(|query| store.search(query, &Scope::default(), 10).unwrap())
-        .collect();
+    let truth: Vec<_> = queries.iter().map(|query| store.search(query, &Scope::default(), 10).unwrap()).collect();
     if setting("OPTIMIZE", 1) == 1 {
         let begin = Instant::now();
         std::thread::scope(|scope| {
@@ -163,11 +138,7 @@ fn large() {
                     most = now
                 }
             }
-            println!(
-                "optimized in {:.1?}, most resident {most:?}, searches meanwhile {}",
-                begin.elapsed(),
-                percentiles(times)
-            );
+            println!("optimized in {:.1?}, most resident {most:?}, searches meanwhile {}", begin.elapsed(), percentiles(times));
         });
         println!("with the graph, resident {:?}", resident());
         report(&store, &texts, versions);
@@ -176,24 +147,14 @@ fn large() {
             .zip(&truth)
             .map(|(query, truth)| {
                 let hits = store.search(query, &Scope::default(), 10).unwrap();
-                truth
-                    .iter()
-                    .filter(|wanted| hits.iter().any(|hit| hit.chunk == wanted.chunk))
-                    .count()
+                truth.iter().filter(|wanted| hits.iter().any(|hit| hit.chunk == wanted.chunk)).count()
             })
             .sum();
-        println!(
-            "recall@10 {:.4}",
-            found as f64 / (queries.len() * 10) as f64
-        );
+        println!("recall@10 {:.4}", found as f64 / (queries.len() * 10) as f64);
     }
     let begin = Instant::now();
     drop(store);
-    println!(
-        "closed in {:.1?}; folder {}",
-        begin.elapsed(),
-        dir.display()
-    );
+    println!("closed in {:.1?}; folder {}", begin.elapsed(), dir.display());
 }
 
 #[test]
@@ -204,34 +165,18 @@ fn reopened() {
     println!("start {:?}", resident());
     let begin = Instant::now();
     let store = EdgeIndex::open(EdgeOptions::new(dir, DIMENSION)).unwrap();
-    println!(
-        "opened in {:.1?}, resident {:?}",
-        begin.elapsed(),
-        resident()
-    );
+    println!("opened in {:.1?}, resident {:?}", begin.elapsed(), resident());
     let begin = Instant::now();
     store.search(&texts.text(1), &Scope::default(), 10).unwrap();
     println!("first search {:.1?}", begin.elapsed());
     println!(
         "1,000 searches {}, resident {:?}",
-        searches(
-            &store,
-            &texts,
-            &Scope::default(),
-            setting("SEARCHES", 1_000),
-            200
-        ),
+        searches(&store, &texts, &Scope::default(), setting("SEARCHES", 1_000), 200),
         resident()
     );
     println!(
         "10,000 more {}, resident {:?}",
-        searches(
-            &store,
-            &texts,
-            &Scope::default(),
-            setting("MORE", 10_000),
-            200
-        ),
+        searches(&store, &texts, &Scope::default(), setting("MORE", 10_000), 200),
         resident()
     );
 }
@@ -248,24 +193,12 @@ fn small() {
         let store = EdgeIndex::open(at(index)).unwrap();
         let changes = (1..=20).map(|version| VectorChange::Insert {
             version: VersionId(version),
-            points: (0..20)
-                .map(|chunk| version * 20 + chunk)
-                .map(|id| (ChunkId(id), texts.text(id)))
-                .collect(),
+            points: (0..20).map(|chunk| version * 20 + chunk).map(|id| (ChunkId(id), texts.text(id))).collect(),
         });
         store.apply(changes.collect(), Seq(20)).unwrap();
     }
-    println!(
-        "made {count} in {:.1?}, resident {:?}",
-        begin.elapsed(),
-        resident()
-    );
-    let maps = || {
-        std::fs::read_to_string("/proc/self/maps")
-            .unwrap_or_default()
-            .lines()
-            .count()
-    };
+    println!("made {count} in {:.1?}, resident {:?}", begin.elapsed(), resident());
+    let maps = || std::fs::read_to_string("/proc/self/maps").unwrap_or_default().lines().count();
     let files = || std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
     let (mapped, opened) = (maps(), files());
     let before = resident();
@@ -290,13 +223,7 @@ fn small() {
     let begin = Instant::now();
     stores.iter().take(10).for_each(|store| {
         store
-            .apply(
-                vec![VectorChange::Delete {
-                    version: VersionId(1),
-                    chunks: (20..40).map(ChunkId).collect(),
-                }],
-                Seq(30),
-            )
+            .apply(vec![VectorChange::Delete { version: VersionId(1), chunks: (20..40).map(ChunkId).collect() }], Seq(30))
             .unwrap()
     });
     println!("a small apply {:.1?}", begin.elapsed() / 10);

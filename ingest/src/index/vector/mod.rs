@@ -72,12 +72,7 @@ pub trait VectorStore: Send + Sync {
     /// Applies `changes` in order and makes them durable, then the watermark `upto`.
     fn apply(&self, changes: Vec<VectorChange>, upto: Seq) -> Result<(), VectorError>;
     /// The nearest chunks in scope, best first, ties by chunk id.
-    fn search(
-        &self,
-        query: &[f32],
-        scope: &Scope,
-        limit: usize,
-    ) -> Result<Vec<VectorHit>, VectorError>;
+    fn search(&self, query: &[f32], scope: &Scope, limit: usize) -> Result<Vec<VectorHit>, VectorError>;
     /// The exact cosine of the given chunks that are in it, in any order.
     fn score(&self, query: &[f32], chunks: &[ChunkId]) -> Result<Vec<VectorHit>, VectorError>;
     /// The chunks it holds, for tests and checks: every chunk id with its version, sorted.

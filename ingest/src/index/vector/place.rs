@@ -27,9 +27,7 @@ pub(super) fn create(options: &EdgeOptions) -> Result<(EdgeShard, Watermark), Ve
             return Err(VectorError::Damaged("its watermark is missing".into()));
         }
     }
-    let failed = |error: std::io::Error| {
-        VectorError::Failed(format!("its folder could not be made: {error}"))
-    };
+    let failed = |error: std::io::Error| VectorError::Failed(format!("its folder could not be made: {error}"));
     if dir.exists() {
         fs::remove_dir_all(&dir).map_err(failed)?;
     }
@@ -45,18 +43,14 @@ pub(super) fn create(options: &EdgeOptions) -> Result<(EdgeShard, Watermark), Ve
 /// Loads the shard of an index, after cutting its log.
 pub(super) fn load(options: &EdgeOptions, watermark: &Watermark) -> Result<EdgeShard, VectorError> {
     if watermark.dimension != options.dimension {
-        return Err(VectorError::Dimension {
-            given: options.dimension,
-            wanted: watermark.dimension,
-        });
+        return Err(VectorError::Dimension { given: options.dimension, wanted: watermark.dimension });
     }
     let dir = shard_dir(&options.dir);
     if !dir.join("segments").is_dir() {
         // The engine would make an empty shard there.
         return Err(VectorError::Damaged("its shard is missing".into()));
     }
-    log::cut(&dir)
-        .map_err(|error| VectorError::Damaged(format!("its log could not be cut: {error}")))?;
+    log::cut(&dir).map_err(|error| VectorError::Damaged(format!("its log could not be cut: {error}")))?;
     engine::load(&dir, config(options))
 }
 
@@ -64,36 +58,19 @@ pub(super) fn load(options: &EdgeOptions, watermark: &Watermark) -> Result<EdgeS
 pub(super) fn inspect(shard: &EdgeShard, watermark: &Watermark) -> Result<u64, VectorError> {
     let points = engine::points(shard)?;
     if !watermark.explains(points) {
-        return Err(VectorError::Damaged(format!(
-            "it has {points} points, not the {} of its watermark",
-            watermark.points
-        )));
+        return Err(VectorError::Damaged(format!("it has {points} points, not the {} of its watermark", watermark.points)));
     }
     let searchable = engine::searchable(shard)?;
     if searchable != points {
-        return Err(VectorError::Damaged(format!(
-            "only {searchable} of its {points} points can be found"
-        )));
+        return Err(VectorError::Damaged(format!("only {searchable} of its {points} points can be found")));
     }
     // One search goes through the graph and the vectors, which a count does not.
     let mut vector = vec![0.0; watermark.dimension];
     if let Some(first) = vector.first_mut() {
         *first = 1.0;
     }
-    let found = engine::query(
-        shard,
-        Query {
-            vector: &vector,
-            filter: None,
-            limit: 1,
-            exact: false,
-        },
-    )?;
-    if found.is_empty() == (points == 0) {
-        Ok(points)
-    } else {
-        Err(VectorError::Damaged("a search finds nothing".into()))
-    }
+    let found = engine::query(shard, Query { vector: &vector, filter: None, limit: 1, exact: false })?;
+    if found.is_empty() == (points == 0) { Ok(points) } else { Err(VectorError::Damaged("a search finds nothing".into())) }
 }
 
 fn config(options: &EdgeOptions) -> qdrant_edge::EdgeConfig {

@@ -41,13 +41,7 @@ pub(super) struct Begun {
 impl Watermark {
     /// The watermark of a shard that holds nothing.
     pub(super) fn empty(dimension: usize) -> Watermark {
-        Watermark {
-            format: FORMAT,
-            dimension,
-            seq: 0,
-            points: 0,
-            begun: None,
-        }
+        Watermark { format: FORMAT, dimension, seq: 0, points: 0, begun: None }
     }
 
     /// Whether a shard with this watermark can hold that many points.
@@ -65,9 +59,7 @@ impl Watermark {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) if error.kind() == std::io::ErrorKind::InvalidData => return Err(garbled()),
             Err(error) => {
-                return Err(VectorError::Failed(format!(
-                    "its watermark could not be read: {error}"
-                )));
+                return Err(VectorError::Failed(format!("its watermark could not be read: {error}")));
             }
         };
         let (record, sum) = text.split_once('\n').ok_or_else(garbled)?;
@@ -76,10 +68,7 @@ impl Watermark {
         }
         let watermark: Watermark = serde_json::from_str(record).map_err(|_| garbled())?;
         if watermark.format != FORMAT {
-            return Err(VectorError::Damaged(format!(
-                "its format {} is not {FORMAT}",
-                watermark.format
-            )));
+            return Err(VectorError::Damaged(format!("its format {} is not {FORMAT}", watermark.format)));
         }
         Ok(Some(watermark))
     }
@@ -95,28 +84,18 @@ impl Watermark {
             fs::rename(&partial, dir.join(FILE))?;
             sync_folder(dir)
         };
-        write().map_err(|error| {
-            VectorError::Failed(format!("its watermark could not be written: {error}"))
-        })
+        write().map_err(|error| VectorError::Failed(format!("its watermark could not be written: {error}")))
     }
 }
 
 /// Makes renames and removals in a folder durable.
 pub(super) fn sync_folder(dir: &Path) -> std::io::Result<()> {
     // Only Unix lets a folder be opened for this; elsewhere the file system journals it.
-    if cfg!(unix) {
-        File::open(dir)?.sync_all()
-    } else {
-        Ok(())
-    }
+    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
 }
 
 fn checksum(record: &str) -> String {
-    Sha256::digest(record.as_bytes())
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Sha256::digest(record.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn garbled() -> VectorError {
@@ -134,10 +113,7 @@ mod tests {
         assert_eq!(Watermark::read(dir.path()).unwrap(), None);
         let mut watermark = Watermark::empty(384);
         watermark.seq = u64::MAX;
-        watermark.begun = Some(Begun {
-            inserts: 3,
-            deletes: 1,
-        });
+        watermark.begun = Some(Begun { inserts: 3, deletes: 1 });
         watermark.write(dir.path()).unwrap();
         assert_eq!(Watermark::read(dir.path()).unwrap(), Some(watermark));
         let path = dir.path().join(FILE);
@@ -146,15 +122,9 @@ mod tests {
             let mut bad = good.clone();
             bad[at] ^= 1;
             fs::write(&path, &bad).unwrap();
-            assert!(
-                matches!(Watermark::read(dir.path()), Err(VectorError::Damaged(_))),
-                "byte {at}"
-            );
+            assert!(matches!(Watermark::read(dir.path()), Err(VectorError::Damaged(_))), "byte {at}");
             fs::write(&path, &good[..at]).unwrap();
-            assert!(
-                matches!(Watermark::read(dir.path()), Err(VectorError::Damaged(_))),
-                "cut at {at}"
-            );
+            assert!(matches!(Watermark::read(dir.path()), Err(VectorError::Damaged(_))), "cut at {at}");
         }
     }
 
@@ -163,10 +133,7 @@ mod tests {
         let mut watermark = Watermark::empty(4);
         watermark.points = 10;
         assert!(watermark.explains(10) && !watermark.explains(9) && !watermark.explains(11));
-        watermark.begun = Some(Begun {
-            inserts: 5,
-            deletes: 2,
-        });
+        watermark.begun = Some(Begun { inserts: 5, deletes: 2 });
         assert!(watermark.explains(8) && watermark.explains(15));
         assert!(!watermark.explains(7) && !watermark.explains(16));
     }

@@ -28,11 +28,7 @@ fn names(hint: &Hint, root: &Path, path: &str) -> bool {
 fn watcher() -> (Watcher, Receiver<Hint>) {
     let (tx, rx) = crossbeam_channel::bounded(8);
     let short = Duration::from_millis(50);
-    let options = WatchOptions {
-        settle: short,
-        poll_interval: short,
-        ..WatchOptions::default()
-    };
+    let options = WatchOptions { settle: short, poll_interval: short, ..WatchOptions::default() };
     (Watcher::start(options, tx).unwrap(), rx)
 }
 
@@ -53,9 +49,7 @@ fn hints_tell_of_new_changed_renamed_and_removed_files() {
     put(root, "later/deep/x", b"1");
     wait_for(&hints, "a new folder", |hint| names(hint, root, "later"));
     put(root, "there/.strongroomignore", b"old");
-    wait_for(&hints, "new rules", |hint| {
-        names(hint, root, "there/.strongroomignore")
-    });
+    wait_for(&hints, "new rules", |hint| names(hint, root, "there/.strongroomignore"));
 }
 
 #[test]
@@ -72,20 +66,9 @@ fn reading_and_junk_cause_no_hints() {
     put(root.path(), "x.log", b"");
     put(root.path(), ".git/index", b"");
     put(root.path(), "last", b"");
-    let junk = [
-        "x",
-        "sub",
-        "sub/y",
-        "~$x.docx",
-        "x.log",
-        ".git",
-        ".git/index",
-    ];
+    let junk = ["x", "sub", "sub/y", "~$x.docx", "x.log", ".git", ".git/index"];
     wait_for(&hints, "the last file", |hint| {
-        assert!(
-            !junk.iter().any(|path| names(hint, root.path(), path)),
-            "{hint:?}"
-        );
+        assert!(!junk.iter().any(|path| names(hint, root.path(), path)), "{hint:?}");
         names(hint, root.path(), "last")
     });
 }
@@ -97,18 +80,14 @@ fn a_folder_that_goes_is_told_and_can_be_taken_up_again() {
     let (watcher, hints) = watcher();
     watcher.watch(&root).unwrap();
     fs::rename(&root, parent.path().join("away")).unwrap();
-    wait_for(&hints, "renamed away", |hint| {
-        *hint == Hint::Gone { root: root.clone() }
-    });
+    wait_for(&hints, "renamed away", |hint| *hint == Hint::Gone { root: root.clone() });
     assert!(watcher.watch(&root).is_err());
     put(&root, "x", b"1");
     watcher.watch(&root).unwrap();
     put(&root, "y", b"1");
     wait_for(&hints, "in the new folder", |hint| names(hint, &root, "y"));
     fs::remove_dir_all(&root).unwrap();
-    wait_for(&hints, "removed", |hint| {
-        *hint == Hint::Gone { root: root.clone() }
-    });
+    wait_for(&hints, "removed", |hint| *hint == Hint::Gone { root: root.clone() });
 }
 
 #[test]
@@ -122,18 +101,14 @@ fn an_inner_folder_has_its_own_hints_and_outlives_the_outer() {
     put(&acme, "y", b"1");
     wait_for(&hints, "inner", |hint| names(hint, &acme, "y"));
     fs::create_dir(outer.path().join("beta")).unwrap();
-    wait_for(&hints, "a new client", |hint| {
-        names(hint, outer.path(), "beta")
-    });
+    wait_for(&hints, "a new client", |hint| names(hint, outer.path(), "beta"));
     watcher.unwatch(outer.path());
     put(&acme, "z", b"1");
     wait_for(&hints, "inner alone", |hint| names(hint, &acme, "z"));
     watcher.watch(outer.path()).unwrap();
     watcher.unwatch(&acme);
     put(&acme, "zz", b"1");
-    wait_for(&hints, "outer alone", |hint| {
-        names(hint, outer.path(), "acme/zz")
-    });
+    wait_for(&hints, "outer alone", |hint| names(hint, outer.path(), "acme/zz"));
 }
 
 #[test]
@@ -154,13 +129,9 @@ fn polling_finds_what_events_would_have_told() {
     let (watcher, hints) = watcher();
     watcher.watch_by(root.path(), true).unwrap();
     put(root.path(), "y", b"1");
-    wait_for(&hints, "polled create", |hint| {
-        names(hint, root.path(), "y")
-    });
+    wait_for(&hints, "polled create", |hint| names(hint, root.path(), "y"));
     fs::remove_file(root.path().join("x")).unwrap();
-    wait_for(&hints, "polled delete", |hint| {
-        names(hint, root.path(), "x")
-    });
+    wait_for(&hints, "polled delete", |hint| names(hint, root.path(), "x"));
 }
 
 #[test]
@@ -188,10 +159,6 @@ fn a_flood_is_told_file_by_file_or_as_an_overflow() {
 #[cfg(target_os = "linux")]
 #[test]
 fn network_file_systems_are_known_by_number() {
-    assert!(
-        is_network_type(0x6969) && is_network_type(0xFF53_4D42) && is_network_type(0x6573_5546)
-    );
-    assert!(
-        !is_network_type(0xEF53) && !is_network_type(0x0102_1994) && !is_network_type(0x9123_683E)
-    );
+    assert!(is_network_type(0x6969) && is_network_type(0xFF53_4D42) && is_network_type(0x6573_5546));
+    assert!(!is_network_type(0xEF53) && !is_network_type(0x0102_1994) && !is_network_type(0x9123_683E));
 }

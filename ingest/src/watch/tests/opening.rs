@@ -16,10 +16,7 @@ fn files_are_opened_inside_the_folder_only() {
     symlink(outside.path().join("folder"), root.path().join("folder")).unwrap();
     symlink("a", root.path().join("inside")).unwrap();
     let mut text = String::new();
-    read_file(&root.path().join("a/b/x"), root.path())
-        .unwrap()
-        .read_to_string(&mut text)
-        .unwrap();
+    read_file(&root.path().join("a/b/x"), root.path()).unwrap().read_to_string(&mut text).unwrap();
     assert_eq!(text, "a/b/x");
     let outcome = |path: &str| match read_file(Path::new(path), root.path()) {
         Ok(_) => "opened",
@@ -45,10 +42,7 @@ fn files_are_opened_inside_the_folder_only() {
     ] {
         assert_eq!(outcome(path), expected, "{path}");
     }
-    assert!(matches!(
-        read_file(Path::new("x"), &root.path().join("gone")),
-        Err(ReadError::Missing)
-    ));
+    assert!(matches!(read_file(Path::new("x"), &root.path().join("gone")), Err(ReadError::Missing)));
 }
 
 #[cfg(target_os = "linux")]
@@ -60,9 +54,7 @@ fn both_ways_of_opening_agree() {
     symlink("a/b/x", root.path().join("f")).unwrap();
     symlink("f", root.path().join("a/g")).unwrap();
     let opened = open_root(root.path()).unwrap();
-    for path in [
-        "a", "a/b", "a/b/x", "l", "l/b/x", "f", "a/g", "a/none", "none/x", "a/b/x/y",
-    ] {
+    for path in ["a", "a/b", "a/b/x", "l", "l/b/x", "f", "a/g", "a/none", "none/x", "a/b/x/y"] {
         let flags = rustix::fs::OFlags::RDONLY;
         let by_kernel = open_by_kernel(opened.as_fd(), Path::new(path), flags).map(|_| ());
         let by_steps = open_by_steps(opened.as_fd(), Path::new(path), flags).map(|_| ());

@@ -22,7 +22,7 @@ pub(super) fn read(bytes: &[u8], told: Option<&'static Encoding>) -> Answer {
         return Err(Unreadable::new(Reason::Bomb, format!("its elements nest more than {MOST_NESTED} deep")));
     }
     let dom = parse_document(RcDom::default(), ParseOpts::default()).one(source);
-    let mut page = PageText::default();
+    let mut page = PageText { item_start: usize::MAX, link_end: usize::MAX, ..PageText::default() };
     page.walk(&dom.document);
     let mut extraction = text::whole(page.text, "text/html")?;
     extraction.title = page.title.or_else(|| page.headings.first().map(|heading| heading.title.clone()));
@@ -72,7 +72,8 @@ fn nests_too_deep(source: &str) -> bool {
 }
 
 fn never_nests(name: &str) -> bool {
-    let closed_by_others = ["p", "li", "td", "th", "tr", "tbody", "thead", "tfoot", "dt", "dd", "option", "body", "html", "head"];
+    let closed_by_others =
+        ["p", "li", "td", "th", "tr", "tbody", "thead", "tfoot", "dt", "dd", "option", "body", "html", "head"];
     let empty = ["br", "hr", "img", "input", "meta", "link", "col", "area", "base", "embed", "param", "source", "track", "wbr"];
     closed_by_others.contains(&name) || empty.contains(&name)
 }
@@ -98,8 +99,14 @@ struct PageText {
     marker: String,
     /// For each open list, the number of its next item; 0 for one without numbers.
     lists: Vec<u32>,
-    /// For each open row, where its text begins and whether a cell came before.
+    /// For each open row, how many line breaks there were at its first word, and whether a cell came before.
     rows: Vec<(usize, bool)>,
+    /// Line breaks written so far.
+    breaks: usize,
+    /// Where the text of the last list item or cell begins.
+    item_start: usize,
+    /// Where the last link's text ended.
+    link_end: usize,
     verbatim: usize,
 }
 
@@ -147,6 +154,7 @@ impl PageText {
             "br" => self.want(Gap::Line),
             "li" => {
                 self.want(Gap::Line);
+                self.item_start = self.text.len();
                 self.marker = match self.lists.last_mut() {
                     Some(next) if *next > 0 => {
                         *next += 1;
@@ -156,27 +164,29 @@ impl PageText {
                 };
             }
             "ul" | "ol" => {
-                self.want(if self.lists.is_empty() { Gap::Paragraph } else { Gap::Line });
+                if self.lists.is_empty() {
+                    self.want(Gap::Paragraph);
+                } else {
+                    self.gap = Gap::Line;
+                }
                 self.lists.push(u32::from(name == "ol"));
             }
             "tr" => {
                 self.want(Gap::Line);
-                self.rows.push((self.text.len(), false));
+                self.rows.push((self.breaks + 1, false));
             }
             "td" | "th" => {
-                let text = &self.text;
-                let gap = match self.rows.last_mut() {
+                match self.rows.last_mut() {
                     // A cell that holds several lines is a page's layout, not a table's cell.
-                    Some((start, true)) if text[*start..].trim_start().contains('\n') => Gap::Line,
-                    Some((_, true)) => Gap::Cell,
-                    Some((_, seen)) => {
-                        *seen = true;
-                        Gap::None
-                    }
-                    None => Gap::Space,
-                };
-                self.want(gap);
+                    Some((breaks, true)) if self.breaks > *breaks => self.want(Gap::Line),
+                    Some((_, true)) => self.gap = Gap::Cell,
+                    Some((_, seen)) => *seen = true,
+                    None => self.want(Gap::Space),
+                }
+                self.item_start = self.text.len();
             }
+            // Menus are often links with nothing between them but styles.
+            "a" if self.link_end == self.text.len() => self.want(Gap::Space),
             "pre" | "textarea" => {
                 self.want(Gap::Paragraph);
                 self.verbatim += 1;
@@ -192,10 +202,11 @@ impl PageText {
                 self.want(if self.lists.is_empty() { Gap::Paragraph } else { Gap::Line });
             }
             "tr" => {
-                self.rows.pop();
-                self.want(Gap::Line);
+                let several_lines = self.rows.pop().is_some_and(|(breaks, _)| self.breaks > breaks);
+                self.end_item(several_lines);
             }
-            "li" => self.want(Gap::Line),
+            "li" => self.end_item(false),
+            "a" => self.link_end = self.text.len(),
             "pre" | "textarea" => {
                 self.verbatim = self.verbatim.saturating_sub(1);
                 self.want(Gap::Paragraph);
@@ -213,8 +224,22 @@ impl PageText {
         }
     }
 
+    /// Asks for a gap before the next word. The first block of an item or cell begins on the line where that begins.
     fn want(&mut self, gap: Gap) {
-        self.gap = self.gap.max(gap);
+        let begins_item = self.text.len() == self.item_start && (self.gap >= Gap::Cell || !self.marker.is_empty());
+        if !begins_item {
+            self.gap = self.gap.max(gap);
+        }
+    }
+
+    /// Ends a list item or row: the next begins on the next line, even if this one ended with a paragraph.
+    fn end_item(&mut self, several_lines: bool) {
+        if several_lines {
+            self.want(Gap::Line);
+        } else {
+            self.gap = Gap::Line;
+        }
+        self.item_start = usize::MAX;
     }
 
     fn push_text(&mut self, contents: &str) {
@@ -241,6 +266,7 @@ impl PageText {
 
     fn close_gap(&mut self) {
         let gap = std::mem::take(&mut self.gap);
+        self.breaks += usize::from(gap >= Gap::Line);
         if !self.text.is_empty() {
             self.text.push_str(match gap {
                 Gap::None => "",
@@ -262,8 +288,8 @@ fn block_gap(name: &str) -> Gap {
     match name {
         "p" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "table" | "blockquote" | "hr" | "dl" | "figure" | "article"
         | "section" | "main" | "header" | "footer" | "nav" | "aside" | "form" | "fieldset" => Gap::Paragraph,
-        "div" | "dt" | "dd" | "caption" | "figcaption" | "address" | "center" | "option" | "legend" | "details"
-        | "summary" | "thead" | "tbody" | "tfoot" | "body" => Gap::Line,
+        "div" | "dt" | "dd" | "caption" | "figcaption" | "address" | "center" | "option" | "legend" | "details" | "summary"
+        | "thead" | "tbody" | "tfoot" | "body" => Gap::Line,
         _ => Gap::None,
     }
 }
@@ -288,42 +314,4 @@ fn one_line(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_becomes_readable_text() {
-        let page = "<html><head><title> My\n page </title><style>p{}</style></head><body><h1>Fees</h1>\
-            <p>Pay   <b>ten</b>, or<br>more.</p><ul><li>one<li><p>two</p><ol><li>deep</ol></ul>\
-            <table><tr><th>A<th>B<tr><td><p>1</p><td>2</table><script>alert('<div>')</script>\
-            <h2>Second <i>part</i></h2>x&amp;y<pre>a\n  b</pre></body>";
-        let extraction = read(page.as_bytes(), None).unwrap();
-        assert_eq!(
-            extraction.text,
-            "Fees\n\nPay ten, or\nmore.\n\n- one\n- two\n  1. deep\n\nA | B\n1 | 2\n\nSecond part\n\nx&y\n\na\n  b"
-        );
-        assert_eq!(extraction.title.as_deref(), Some("My page"));
-        let headings: Vec<(u8, &str)> =
-            extraction.headings.iter().map(|heading| (heading.level, &extraction.text[heading.at..heading.at + 4])).collect();
-        assert_eq!(headings, [(1, "Fees"), (2, "Seco")]);
-    }
-
-    #[test]
-    fn a_declared_encoding_is_used() {
-        let page = b"<html><meta http-equiv='Content-Type' content='text/html; charset=iso-8859-5'><p>\xbf\xe0\xd8\xd2\xd5\xe2";
-        assert_eq!(read(page, None).unwrap().text, "Привет");
-    }
-
-    #[test]
-    fn a_million_levels_are_refused_quickly() {
-        let page = "<div>".repeat(1_000_000);
-        assert_eq!(read(page.as_bytes(), None).unwrap_err().reason, Reason::Bomb);
-        let flat = "<p>word<br>".repeat(10_000);
-        assert!(read(flat.as_bytes(), None).is_ok());
-    }
-
-    #[test]
-    fn a_page_without_text_is_empty() {
-        assert_eq!(read(b"<html><img src=x></html>", None).unwrap_err().reason, Reason::Empty);
-    }
-}
+mod tests;

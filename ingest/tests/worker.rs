@@ -1,0 +1,228 @@
+//! The extraction worker as a real child process: this test binary starts itself again as the worker, or as one that
+//! misbehaves.
+
+// The linter's leave for tests covers functions that the usual harness runs; these bring their own `main`.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+use std::ffi::OsString;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, setrlimit};
+use sha2::Digest;
+use strongroom_ingest::extract::{ExtractError, ExtractOptions, Extracted, Extractor, Source, worker_main};
+use strongroom_ingest::model::Reason;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.first().map(String::as_str) {
+        Some("worker") => worker_main(),
+        Some("misbehave") => misbehave(&arguments[1]),
+        // Test runners list tests before they run them.
+        Some("--list") => ExitCode::SUCCESS,
+        filter => {
+            run(filter.filter(|filter| !filter.starts_with("--")));
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn run(filter: Option<&str>) {
+    let tests: [(&str, fn()); 12] = [
+        ("text_comes_back_with_its_hash", text_comes_back_with_its_hash),
+        ("one_extractor_serves_many_threads", one_extractor_serves_many_threads),
+        ("a_worker_reads_one_file_and_knows_nothing_of_us", a_worker_knows_nothing_of_us),
+        ("files_without_text_have_reasons", files_without_text_have_reasons),
+        ("large_files_are_not_read", large_files_are_not_read),
+        ("long_texts_are_refused", long_texts_are_refused),
+        ("a_worker_that_dies_is_a_crash", a_worker_that_dies_is_a_crash),
+        ("a_worker_that_hangs_is_killed", a_worker_that_hangs_is_killed),
+        ("a_worker_that_talks_nonsense_is_not_believed", a_worker_that_talks_nonsense_is_not_believed),
+        ("memory_is_limited", memory_is_limited),
+        ("processor_time_is_limited", processor_time_is_limited),
+        ("our_own_faults_are_errors", our_own_faults_are_errors),
+    ];
+    for (name, test) in tests {
+        if filter.is_none_or(|filter| name.contains(filter)) {
+            test();
+            println!("test {name} ... ok");
+        }
+    }
+}
+
+fn options(arguments: &[&str]) -> ExtractOptions {
+    let program = std::env::current_exe().unwrap();
+    ExtractOptions::new(program, arguments.iter().map(OsString::from).collect())
+}
+
+fn extract(options: ExtractOptions, bytes: &[u8], name: &str) -> Extracted {
+    let mut input = bytes;
+    Extractor::new(options).extract(Source { len: bytes.len() as u64, bytes: &mut input, name, media_type: None }).unwrap()
+}
+
+fn reason(options: ExtractOptions, bytes: &[u8]) -> Reason {
+    extract(options, bytes, "file").outcome.unwrap_err().reason
+}
+
+fn text_comes_back_with_its_hash() {
+    let text = "Größe\r\n\r\n zwei \n".repeat(100_000);
+    let extracted = extract(options(&["worker"]), text.as_bytes(), "notes.txt");
+    let extraction = extracted.outcome.unwrap();
+    assert!(extraction.text == text);
+    assert_eq!(extraction.media_type, "text/plain");
+    assert_eq!(extracted.sha256.0, <[u8; 32]>::from(sha2::Sha256::digest(text.as_bytes())));
+    assert_eq!(extracted.bytes, text.len() as u64);
+}
+
+fn one_extractor_serves_many_threads() {
+    let extractor = Extractor::new(options(&["worker"]));
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let extractor = &extractor;
+            scope.spawn(move || {
+                for round in 0..5 {
+                    let text = format!("# Page {thread} {round}\n");
+                    let mut input = text.as_bytes();
+                    let source = Source { len: 1, bytes: &mut input, name: "x.md", media_type: None };
+                    let extraction = extractor.extract(source).unwrap().outcome.unwrap();
+                    assert_eq!(extraction.text, text);
+                    assert_eq!(extraction.title, Some(format!("Page {thread} {round}")));
+                }
+            });
+        }
+    });
+}
+
+fn a_worker_knows_nothing_of_us() {
+    let detail = extract(options(&["misbehave", "environment"]), b"x", "f").outcome.unwrap_err().detail;
+    assert_eq!(detail, "the reader ended with status 42", "the environment or the folder came through");
+}
+
+fn files_without_text_have_reasons() {
+    assert_eq!(reason(options(&["worker"]), b""), Reason::Empty);
+    assert_eq!(reason(options(&["worker"]), b" \n "), Reason::Empty);
+    assert_eq!(reason(options(&["worker"]), b"\x89PNG\r\n\x1a\n...."), Reason::Unsupported);
+    assert_eq!(reason(options(&["worker"]), b"%PDF-1.7 and no more"), Reason::Damaged);
+}
+
+fn large_files_are_not_read() {
+    let limited = || ExtractOptions { max_file_bytes: 1000, ..options(&["worker"]) };
+    let mut source = io::repeat(b'x');
+    let extractor = Extractor::new(limited());
+    let extracted = extractor.extract(Source { bytes: &mut source, len: 1001, name: "x", media_type: None }).unwrap();
+    assert_eq!((extracted.outcome.unwrap_err().reason, extracted.bytes), (Reason::TooLarge, 0));
+    // It may grow, or its length be wrong.
+    let extracted = extractor.extract(Source { bytes: &mut source, len: 1, name: "x", media_type: None }).unwrap();
+    assert_eq!(extracted.outcome.unwrap_err().reason, Reason::TooLarge);
+}
+
+fn long_texts_are_refused() {
+    let limited = ExtractOptions { output_bytes: 1000, ..options(&["worker"]) };
+    assert_eq!(reason(limited, &[b'x'; 1001]), Reason::TooLarge);
+    let limited = ExtractOptions { output_bytes: 1 << 20, ..options(&["misbehave", "announce"]) };
+    assert_eq!(reason(limited, b"x"), Reason::Crashed);
+}
+
+fn a_worker_that_dies_is_a_crash() {
+    for way in ["silent", "abort", "early"] {
+        let bytes = vec![b'x'; 2 << 20];
+        let extracted = extract(options(&["misbehave", way]), &bytes, "f");
+        assert_eq!(extracted.outcome.unwrap_err().reason, Reason::Crashed, "{way}");
+        assert_eq!(extracted.bytes, bytes.len() as u64);
+    }
+}
+
+fn a_worker_that_hangs_is_killed() {
+    for way in ["hang", "hang-unread", "drip"] {
+        let limited = ExtractOptions { wall_seconds: 1, ..options(&["misbehave", way]) };
+        assert_eq!(reason(limited, &vec![b'x'; 2 << 20]), Reason::Timeout, "{way}");
+    }
+}
+
+fn a_worker_that_talks_nonsense_is_not_believed() {
+    assert_eq!(reason(options(&["misbehave", "nonsense"]), b"x"), Reason::Crashed);
+}
+
+fn memory_is_limited() {
+    let limited = || ExtractOptions { memory_bytes: 400 << 20, ..options(&["worker"]) };
+    // Millions of tags: small on the wire, a tree of gigabytes.
+    let page = format!("<html>{}", "<p>".repeat(9_000_000));
+    assert_eq!(reason(limited(), page.as_bytes()), Reason::Bomb);
+    assert_eq!(reason(limited(), &vec![b'x'; 250 << 20]), Reason::TooLarge);
+}
+
+fn processor_time_is_limited() {
+    assert_eq!(reason(options(&["misbehave", "spin"]), b"x"), Reason::Timeout);
+}
+
+fn our_own_faults_are_errors() {
+    let attempt = |options: ExtractOptions, bytes: &mut dyn Read| {
+        Extractor::new(options).extract(Source { bytes, len: 1, name: "x", media_type: None }).map(|_| ())
+    };
+    let nowhere = ExtractOptions { program: "/nonexistent".into(), ..options(&[]) };
+    assert!(matches!(attempt(nowhere, &mut &b"x"[..]), Err(ExtractError::Spawn(_))));
+    assert!(matches!(attempt(options(&["misbehave", "unusable"]), &mut &b"x"[..]), Err(ExtractError::Worker(_))));
+    assert!(matches!(attempt(options(&["worker"]), &mut Unreadable), Err(ExtractError::Source(_))));
+}
+
+struct Unreadable;
+
+impl Read for Unreadable {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
+}
+
+/// A worker taken over by what it read, or broken.
+fn misbehave(way: &str) -> ExitCode {
+    let mut socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned().unwrap());
+    let read_all = |socket: &mut UnixStream| io::copy(socket, &mut io::sink()).unwrap();
+    match way {
+        "silent" => drop(read_all(&mut socket)),
+        "early" => {}
+        "abort" => {
+            read_all(&mut socket);
+            std::process::abort();
+        }
+        "hang" => {
+            read_all(&mut socket);
+            std::thread::sleep(Duration::from_secs(60));
+        }
+        "hang-unread" => std::thread::sleep(Duration::from_secs(60)),
+        "drip" => {
+            read_all(&mut socket);
+            let _ = socket.write_all(&[0xff, 0, 0, 0, 0xff, 0, 0, 0, 0, 0, 0, 0]);
+            while socket.write_all(b"x").is_ok() {
+                std::thread::sleep(Duration::from_millis(300));
+            }
+        }
+        "announce" => {
+            read_all(&mut socket);
+            let _ = socket.write_all(&[0xff; 12]);
+        }
+        "nonsense" => {
+            read_all(&mut socket);
+            let _ = socket.write_all(&[2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+            let _ = socket.write_all(b"{}");
+        }
+        "environment" => {
+            let ours = ["RAYON_NUM_THREADS", "MALLOC_ARENA_MAX"];
+            let clean = std::env::vars().all(|(name, _)| ours.contains(&name.as_str()));
+            let at_root = std::env::current_dir().is_ok_and(|folder| folder == std::path::Path::new("/"));
+            return ExitCode::from(if clean && at_root { 42 } else { 1 });
+        }
+        "spin" => {
+            let limit = Rlimit { current: Some(1), maximum: Some(2) };
+            setrlimit(Resource::Cpu, limit).unwrap();
+            loop {
+                std::hint::spin_loop();
+            }
+        }
+        "unusable" => return ExitCode::from(70),
+        _ => unreachable!(),
+    }
+    ExitCode::SUCCESS
+}
