@@ -4,6 +4,8 @@
 //! library and through the real server. `STRONGROOM_BENCH_CHUNKS=10000` makes it short. The machine decides absolute times, so
 //! each line stands beside the quiet figure of the same run.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints what it measured")]
+
 mod searching;
 
 fn main() {

@@ -222,7 +222,7 @@ fn without_a_model_words_are_searched_and_with_it_the_vectors_are_made() {
     let server = Server::start(&data, Start { environment: missing(), ..Start::default() });
     let ready = server.get("/readyz").json();
     let why = ready["dense"].as_str().unwrap();
-    for expected in ["model missing: ", "strongroom models import", "model.safetensors"] {
+    for expected in ["model missing: ", "strongroom models fetch", "model.safetensors"] {
         assert!(why.contains(expected), "{expected}: {why}");
     }
     assert!(server.log().contains("strongroom models import"));

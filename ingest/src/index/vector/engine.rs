@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::time::Duration;
 
 use half::f16;
 use qdrant_edge::{
@@ -86,8 +87,18 @@ pub(super) fn create(dir: &Path, config: EdgeConfig) -> Result<EdgeShard, Vector
     })
 }
 
-/// Loads a shard. Whatever it complains of, its files can't be used.
+/// How often a shard whose log is still locked is tried again, and how long after.
+const LOCKED: (u32, Duration) = (40, Duration::from_millis(50));
+
+/// Loads a shard. Whatever it complains of, its files can't be used. But a lock on its log passes: a worker process that was
+/// being started when the shard was last closed holds a copy of it until it runs its own program.
 pub(super) fn load(dir: &Path, config: EdgeConfig) -> Result<EdgeShard, VectorError> {
+    for _ in 0..LOCKED.0 {
+        match guarded("load", || EdgeShard::load(dir, Some(config.clone()))) {
+            Err(error) if error.to_string().contains("WouldBlock") => std::thread::sleep(LOCKED.1),
+            other => return other.map_err(damaged),
+        }
+    }
     guarded("load", || EdgeShard::load(dir, Some(config))).map_err(damaged)
 }
 
