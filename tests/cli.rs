@@ -232,7 +232,7 @@ fn without_a_model_words_are_searched_and_with_it_the_vectors_are_made() {
     for mode in ["dense", "hybrid"] {
         let reply = server.request("POST", "/api/v1/search", Some(&json!({ "query": "termination", "mode": mode })));
         let problem = reply.problem(501, "mode_unavailable");
-        assert!(problem["detail"].as_str().unwrap().contains("strongroom models import"), "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains("strongroom models fetch"), "{problem}");
     }
     let question = json!({ "question": "What is the notice period for termination?" });
     let answer = server.request("POST", "/api/v1/answers", Some(&question));

@@ -62,7 +62,8 @@ fn a_damaged_catalog_is_that_collections_trouble_alone() {
 
 #[test]
 fn damaged_indexes_are_rebuilt_by_themselves_and_embed_nothing() {
-    let ruins: [(&str, fn(&Path)); 3] = [
+    type Ruin = (&'static str, fn(&Path));
+    let ruins: [Ruin; 3] = [
         ("overwritten", |file| {
             fs::write(file, vec![0xee; usize::try_from(fs::metadata(file).unwrap().len()).unwrap()]).unwrap()
         }),
