@@ -1,5 +1,7 @@
 //! What of a question is worth looking up: phrases stay as they are, words that any text may hold go.
 
+use strongroom_ingest::index::lexical::split_phrases;
+
 /// Words that carry a sentence and not its matter, sorted. Question words are rare in contracts, so BM25 would take them for
 /// telling ones; dropping them names the right document more often and costs nothing where none is named. Words that are a
 /// name when written large (`US`, `IT`, `May`) are only dropped when written small.
@@ -33,28 +35,10 @@ pub(super) fn telling(question: &str) -> String {
     if kept.iter().any(|piece| piece.chars().any(char::is_alphanumeric)) { kept.join(" ") } else { question.to_owned() }
 }
 
-/// Whether `question` holds a phrase in quotation marks, which then must be in the text.
+/// Whether `question` holds a phrase in quotation marks, which then must be in the text: by the full-text index's own rule.
 pub(super) fn has_phrase(question: &str) -> bool {
-    let is_mark = |c: char| matches!(c, '"' | '\u{201c}' | '\u{201d}' | '\u{201e}' | '«' | '»');
-    let mut rest = question;
-    let mut before = ' ';
-    while let Some(c) = rest.chars().next() {
-        let after = &rest[c.len_utf8()..];
-        if is_mark(c)
-            && !before.is_alphanumeric()
-            && let Some(length) = after.find(is_mark)
-        {
-            if after[..length].chars().any(char::is_alphanumeric) {
-                return true;
-            }
-            rest = after[length..].trim_start_matches(is_mark);
-            before = ' ';
-            continue;
-        }
-        before = c;
-        rest = after;
-    }
-    false
+    let (phrases, _) = split_phrases(question);
+    phrases.iter().any(|phrase| phrase.chars().any(char::is_alphanumeric))
 }
 
 /// Only plain words are dropped, and those written large only where that may be the beginning of a sentence: `The`, not `US`.

@@ -12,6 +12,8 @@ mod snapshot;
 mod tests;
 mod write;
 
+pub use query::split_phrases;
+
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;

@@ -77,7 +77,7 @@ fn add_sequence(sequence: Sequence, sequences: &mut Vec<Sequence>) {
 
 /// What stands in quotation marks, and all the rest. A mark opens only where a word could begin, so that inches and
 /// apostrophes stay text, and one that is never closed is text too.
-fn split_phrases(text: &str) -> (Vec<String>, String) {
+pub fn split_phrases(text: &str) -> (Vec<String>, String) {
     let is_mark = |c: char| matches!(c, '"' | '\u{201c}' | '\u{201d}' | '\u{201e}' | '«' | '»');
     let (mut phrases, mut loose) = (Vec::new(), String::new());
     let mut rest = text;
