@@ -207,8 +207,14 @@ pub struct Extraction {
     pub text: String,
     /// Title from the document's own metadata or first heading, if it has one.
     pub title: Option<String>,
+    /// Who wrote it, by the document's own metadata.
+    pub author: Option<String>,
+    /// When it was written or sent, by the document's own metadata, in seconds since 1970.
+    pub written_at: Option<i64>,
     /// What the bytes are, as a media type: `application/pdf`, `text/plain`, `text/markdown`, `text/html`.
     pub media_type: String,
+    /// What people should know though the document was read: that its name says another format than its contents, for example.
+    pub note: Option<String>,
     /// Where each page lies in `text`.
     pub pages: Vec<Page>,
     /// Headings in order of appearance.
@@ -226,6 +232,8 @@ pub struct Page {
     pub bytes: Range<usize>,
     /// Name of the engine that read it.
     pub engine: String,
+    /// How much like text it is, in percent; none where nobody judged.
+    pub quality: Option<u8>,
 }
 
 /// One heading of an extraction.

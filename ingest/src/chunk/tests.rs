@@ -18,7 +18,7 @@ fn document(pages: &[&str]) -> Extraction {
         let start = extraction.text.len();
         extraction.text.push_str(page);
         let number = (pages.len() > 1).then_some(index as u32 + 1);
-        extraction.pages.push(Page { number, bytes: start..extraction.text.len(), engine: "test".into() });
+        extraction.pages.push(Page { number, bytes: start..extraction.text.len(), engine: "test".into(), quality: None });
     }
     extraction
 }

@@ -10,25 +10,39 @@ pub(super) struct Hints<'a> {
 }
 
 /// What bytes are.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Pdf,
     Html,
     Markdown,
     Text,
+    /// Comma or tab separated.
+    Csv,
+    Docx,
+    Pptx,
+    /// A text or presentation of OpenDocument.
+    OpenDocument,
+    /// xlsx, xls, xlsb, ods.
+    Sheet,
+    Rtf,
+    /// RFC 5322.
+    Mail,
+    Mailbox,
+    OutlookMessage,
+    Mhtml,
+    Epub,
+    Zip,
+    Word97,
+    PowerPoint97,
+    Image,
+    /// An Office file in an encrypted envelope.
+    EncryptedOffice,
     /// A format that no module here reads, named for people.
     Other(&'static str),
 }
 
 /// Formats known by their first bytes; none of these begins a text.
 const SIGNATURES: &[(&[u8], &str)] = &[
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Office 97-2003, Outlook or encrypted Office file"),
-    (b"\x89PNG\r\n\x1a\n", "a PNG image"),
-    (b"\xff\xd8\xff", "a JPEG image"),
-    (b"II*\0", "a TIFF image"),
-    (b"MM\0*", "a TIFF image"),
-    (b"GIF87a", "a GIF image"),
-    (b"GIF89a", "a GIF image"),
     (b"\x1f\x8b\x08", "a gzip archive"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
     (b"Rar!\x1a\x07", "a RAR archive"),
@@ -41,16 +55,71 @@ const SIGNATURES: &[(&[u8], &str)] = &[
     (b"OggS\0", "a sound recording"),
 ];
 
+const IMAGES: &[&[u8]] = &[b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"GIF87a", b"GIF89a"];
+
+/// OLE compound files: Office 97-2003, Outlook, encrypted Office.
+const OLE: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
+
 /// Zip archives are told apart by the names of their parts.
-const ZIP_PARTS: &[(&[u8], &str)] = &[
-    (b"application/epub+zip", "an e-book (EPUB)"),
-    (b"application/vnd.oasis.opendocument.text", "an OpenDocument text"),
-    (b"application/vnd.oasis.opendocument.spreadsheet", "an OpenDocument spreadsheet"),
-    (b"application/vnd.oasis.opendocument", "an OpenDocument file"),
-    (b"word/", "a Word document"),
-    (b"xl/", "an Excel workbook"),
-    (b"ppt/", "a PowerPoint presentation"),
+const ZIP_PARTS: &[(&[u8], Format)] = &[
+    (b"application/epub+zip", Format::Epub),
+    (b"application/vnd.oasis.opendocument.spreadsheet", Format::Sheet),
+    (b"application/vnd.oasis.opendocument", Format::OpenDocument),
+    (b"word/", Format::Docx),
+    (b"xl/", Format::Sheet),
+    (b"ppt/", Format::Pptx),
 ];
+
+/// Entries by whose names OLE files are told apart.
+const OLE_ENTRIES: &[(&str, Format)] = &[
+    ("EncryptedPackage", Format::EncryptedOffice),
+    ("WordDocument", Format::Word97),
+    ("PowerPoint Document", Format::PowerPoint97),
+    ("Workbook", Format::Sheet),
+    ("Book", Format::Sheet),
+    ("__properties_version1.0", Format::OutlookMessage),
+];
+
+/// What a name's ending promises, for formats that can be told by their contents.
+const EXTENSIONS: &[(&str, &[Format])] = &[
+    ("pdf", &[Format::Pdf]),
+    ("docx", &[Format::Docx, Format::EncryptedOffice]),
+    ("doc", &[Format::Word97]),
+    ("pptx", &[Format::Pptx, Format::EncryptedOffice]),
+    ("ppt", &[Format::PowerPoint97]),
+    ("xlsx", &[Format::Sheet, Format::EncryptedOffice]),
+    ("xls", &[Format::Sheet]),
+    ("odt", &[Format::OpenDocument]),
+    ("rtf", &[Format::Rtf]),
+    ("msg", &[Format::OutlookMessage]),
+    ("epub", &[Format::Epub]),
+    ("zip", &[Format::Zip]),
+    ("txt", &[Format::Text]),
+    ("html", &[Format::Html]),
+];
+
+/// A format's name in that sentence; none for those that are only guessed at.
+fn name_of(format: &Format) -> Option<&'static str> {
+    Some(match format {
+        Format::Pdf => "a PDF",
+        Format::Html => "a web page",
+        Format::Docx => "a Word document",
+        Format::Pptx => "a PowerPoint presentation",
+        Format::OpenDocument => "an OpenDocument file",
+        Format::Sheet => "a spreadsheet",
+        Format::Rtf => "Rich Text",
+        Format::Mail => "an e-mail message",
+        Format::Mailbox => "a mailbox",
+        Format::OutlookMessage => "an Outlook message",
+        Format::Mhtml => "a saved web page",
+        Format::Epub => "an e-book",
+        Format::Zip => "a zip archive",
+        Format::Word97 => "a Word 97-2003 document",
+        Format::PowerPoint97 => "a PowerPoint 97-2003 presentation",
+        Format::Image => "a picture",
+        Format::Markdown | Format::Text | Format::Csv | Format::EncryptedOffice | Format::Other(_) => return None,
+    })
+}
 
 const HEAD: usize = 1024;
 
@@ -60,7 +129,13 @@ pub(super) fn detect(bytes: &[u8], hints: Hints<'_>) -> Format {
         return Format::Pdf;
     }
     if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
-        return Format::Other(name_zip(bytes));
+        return zip_format(bytes);
+    }
+    if head.starts_with(OLE) {
+        return ole_format(bytes);
+    }
+    if IMAGES.iter().any(|signature| head.starts_with(signature)) {
+        return Format::Image;
     }
     if let Some((_, name)) = SIGNATURES.iter().find(|(signature, _)| head.starts_with(signature)) {
         return Format::Other(name);
@@ -83,13 +158,13 @@ pub(super) fn detect(bytes: &[u8], hints: Hints<'_>) -> Format {
     }
     let start = lower_start(head);
     if start.starts_with(b"{\\rtf") {
-        return Format::Other("a Rich Text document");
+        return Format::Rtf;
     }
     if is_html(&start, hints) {
         return Format::Html;
     }
     if hints.extension == "eml" || hints.media_type == Some("message/rfc822") || is_mail(&start) {
-        return Format::Other("an e-mail message");
+        return Format::Mail;
     }
     Format::Text
 }
@@ -137,12 +212,27 @@ fn lower_start(head: &[u8]) -> Vec<u8> {
     visible.skip_while(|byte| byte.is_ascii_whitespace()).map(u8::to_ascii_lowercase).collect()
 }
 
-fn name_zip(bytes: &[u8]) -> &'static str {
+fn zip_format(bytes: &[u8]) -> Format {
     // The names are in the first part's header and in the directory at the end.
     let head = &bytes[..bytes.len().min(4 * HEAD)];
     let tail = &bytes[bytes.len().saturating_sub(64 * HEAD)..];
     let found = ZIP_PARTS.iter().find(|(part, _)| contains(head, part) || contains(tail, part));
-    found.map_or("a zip archive", |(_, name)| name)
+    found.map_or(Format::Zip, |(_, format)| *format)
+}
+
+fn ole_format(bytes: &[u8]) -> Format {
+    let Ok(file) = cfb::CompoundFile::open(std::io::Cursor::new(bytes)) else {
+        return Format::Other("a damaged Office 97-2003 or Outlook file");
+    };
+    let found = OLE_ENTRIES.iter().find(|(entry, _)| file.exists(entry));
+    found.map_or(Format::Other("an OLE file of unknown kind"), |(_, format)| *format)
+}
+
+/// Says for people that a file's name promises another format than its contents are.
+pub(super) fn disagreement(format: &Format, hints: Hints<'_>) -> Option<String> {
+    let (_, expected) = EXTENSIONS.iter().find(|(extension, _)| *extension == hints.extension)?;
+    let is = name_of(format)?;
+    (!expected.contains(format)).then(|| format!("the name ends in .{}, the contents are {is}", hints.extension))
 }
 
 /// More control characters than any text has, in no known wide encoding.
@@ -173,16 +263,26 @@ mod tests {
     fn contents_decide() {
         check(b"%PDF-1.4\n", "txt", Some("text/plain"), Format::Pdf);
         check(b"\n\0\x01%PDF-1.4\n", "", None, Format::Pdf);
-        check(b"PK\x03\x04....word/document.xml", "pdf", None, Format::Other("a Word document"));
-        check(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "docx", None, Format::Other(SIGNATURES[0].1));
+        check(b"PK\x03\x04....word/document.xml", "pdf", None, Format::Docx);
+        check(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "docx", None, Format::Other("a damaged Office 97-2003 or Outlook file"));
+        check(b"\x89PNG\r\n\x1a\n", "pdf", None, Format::Image);
         check(b"<!DOCTYPE html><p>x", "", None, Format::Html);
         check(b"\xff\xfe<\0h\0t\0m\0l\0>\0", "", None, Format::Html);
         check(b"<?xml version='1.0'?>\n<!DOCTYPE html>", "", None, Format::Html);
         check(b"<?xml version='1.0'?><invoice/>", "xml", None, Format::Text);
-        check(b"{\\rtf1 x}", "", None, Format::Other("a Rich Text document"));
-        check(b"From: a\nTo: b\nSubject: c\nDate: d\n\nhello", "", None, Format::Other("an e-mail message"));
+        check(b"{\\rtf1 x}", "", None, Format::Rtf);
+        check(b"From: a\nTo: b\nSubject: c\nDate: d\n\nhello", "", None, Format::Mail);
         check(b"\0\x01\x02\x03\0\0\0", "txt", Some("text/plain"), Format::Other("a binary file of unknown kind"));
         check(b"fn main() {}", "rs", None, Format::Text);
+    }
+
+    #[test]
+    fn a_name_that_promises_something_else_is_told_of() {
+        let told = |format, extension| disagreement(&format, Hints { extension, media_type: None });
+        assert_eq!(told(Format::Docx, "pdf").unwrap(), "the name ends in .pdf, the contents are a Word document");
+        assert_eq!(told(Format::Pdf, "pdf"), None);
+        assert_eq!(told(Format::Text, "pdf"), None);
+        assert_eq!(told(Format::Pdf, "weird"), None);
     }
 
     #[test]

@@ -2,22 +2,34 @@
 //!
 //! Files come from strangers, so nothing here parses them in the server's own process. [`Extractor`] is the parent's
 //! side: it feeds a child over a socket, reads the child's answer, and kills it at its limits. [`worker_main`] is the
-//! child's side: it limits itself, then hands the bytes to the one module that reads their format. A new format is a
-//! new module, a line in `worker::read` and a line in `detect`.
+//! child's side: it limits itself, then hands the bytes to the one module that reads their format. A reader gets a `Desk`,
+//! where it can hand in members (attachments, parts of archives: the parent has other workers read them) and ask for tools
+//! (the parent runs them, in a sandbox of their own). A new format is a new module, a line in `worker::read` and a line in
+//! `detect`.
 
+mod archive;
+mod csv;
+mod desk;
 mod detect;
 mod html;
+mod image;
+mod mail;
 mod markdown;
+mod office;
 mod parent;
 mod pdf;
 mod process;
 mod text;
+mod tools;
+mod tree;
 mod wire;
 mod worker;
 
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
 
 use crate::model::{Extraction, Reason, Sha256};
 
@@ -36,12 +48,18 @@ pub struct ExtractOptions {
     pub arguments: Vec<OsString>,
     /// Address space of a worker, in bytes.
     pub memory_bytes: u64,
-    /// Processor time of a worker, in seconds.
+    /// Processor time that a document may take, its members included, in seconds.
     pub cpu_seconds: u64,
-    /// Time a worker may take, not counting the time that reading the source takes, in seconds.
+    /// Time that all workers for one document may take, not counting the time that reading the source takes, in seconds.
     pub wall_seconds: u64,
-    /// A document's text may be this long, in bytes.
+    /// A document's text may be this long, its members' included, in bytes.
     pub output_bytes: u64,
+    /// So many things inside a file are read, at all depths.
+    pub most_members: usize,
+    /// What is inside something inside a file is read down to this depth.
+    pub most_depth: usize,
+    /// All members of a file together may be this long, in bytes.
+    pub member_bytes: u64,
     /// A larger file is not read.
     pub max_file_bytes: u64,
     /// How many workers are started before they are needed.
@@ -54,10 +72,13 @@ impl ExtractOptions {
         Self {
             program,
             arguments,
-            memory_bytes: 1 << 30,
+            memory_bytes: 640 << 20,
             cpu_seconds: 30,
             wall_seconds: 60,
             output_bytes: 200_000_000,
+            most_members: 2000,
+            most_depth: 4,
+            member_bytes: 1_000_000_000,
             max_file_bytes: 256_000_000,
             spare_workers: 2,
         }
@@ -74,6 +95,8 @@ pub struct Source<'a> {
     pub name: &'a str,
     /// The declared media type, if any; a hint like the name, and stronger.
     pub media_type: Option<&'a str>,
+    /// Passwords that may open it, tried in this order.
+    pub passwords: &'a [String],
 }
 
 /// What came of one file.
@@ -81,10 +104,48 @@ pub struct Source<'a> {
 pub struct Extracted {
     /// The text, or why there is none.
     pub outcome: Result<Extraction, Unreadable>,
+    /// What was found inside it, in order, at all depths.
+    pub members: Vec<Member>,
     /// Hash of the bytes that were read: all of them, unless the file is larger than allowed.
     pub sha256: Sha256,
     /// How many bytes were read.
     pub bytes: u64,
+}
+
+/// Something inside a file: an attachment, a part of an archive, or something inside one of those.
+#[derive(Debug)]
+pub struct Member {
+    /// Its label below the file's path, `!/` between the depths: `letter.pdf`, `old.zip!/2019/letter.pdf`. No two members of a
+    /// file have the same.
+    pub name: String,
+    /// The text, or why there is none.
+    pub outcome: Result<Extraction, Unreadable>,
+    /// Hash of its bytes; of none if they could not be had.
+    pub sha256: Sha256,
+    /// Their number.
+    pub bytes: u64,
+}
+
+/// A program of this machine that reads what no library here can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Tool {
+    /// `tesseract`: text of a picture.
+    Ocr,
+    /// `catdoc`: text of a Word 97-2003 document.
+    Word97,
+    /// `catppt`: text of a PowerPoint 97-2003 presentation, slides separated by form feeds.
+    PowerPoint97,
+}
+
+impl Tool {
+    /// The program's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ocr => "tesseract",
+            Self::Word97 => "catdoc",
+            Self::PowerPoint97 => "catppt",
+        }
+    }
 }
 
 /// Why a file gave no text. Nothing in it is from the document or its name.

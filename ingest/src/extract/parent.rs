@@ -5,14 +5,15 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256 as Hasher};
 
 use super::process::{End, Timed, Worker};
-use super::wire::{self, Answer, Request};
-use super::{ExtractError, ExtractOptions, Extracted, Source, Unreadable};
+use super::tree::Tree;
+use super::wire::{self, Answer, Message, Request};
+use super::{EXTRACTOR_VERSION, ExtractError, ExtractOptions, Extracted, Member, Source, Tool, Unreadable, tools};
 use crate::model::{Reason, Sha256};
 
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -20,10 +21,13 @@ const BUFFER_BYTES: usize = 64 * 1024;
 const BOMB_RATIO: u64 = 50;
 /// A file takes about this many times its size in a worker's memory; out of memory over a smaller one is a bomb.
 const MEMORY_RATIO: u64 = 8;
+/// A member longer than this is not taken from a worker; nor is a picture for a tool.
+pub(super) const MEMBER_BYTES: u64 = 128_000_000;
 
 /// Reads files, each in a worker process of its own. Share one by `Arc`; every call works on its own worker.
 pub struct Extractor {
     options: ExtractOptions,
+    tools: Vec<Tool>,
     spares: Mutex<Vec<Worker>>,
     /// A handle on the socket of every worker that reads now, so that the reading can be broken off.
     running: Mutex<Vec<Arc<UnixStream>>>,
@@ -42,7 +46,14 @@ enum Talk {
 impl Extractor {
     /// An extractor with no worker yet; the first call starts them.
     pub fn new(options: ExtractOptions) -> Self {
-        Self { options, spares: Mutex::default(), running: Mutex::default() }
+        let tools = tools::installed(&options);
+        Self { options, tools, spares: Mutex::default(), running: Mutex::default() }
+    }
+
+    /// Names the engines, rules and tools that read here. It changes when a document may give another text.
+    pub fn engines(&self) -> String {
+        let tools: Vec<&str> = self.tools.iter().map(|tool| tool.name()).collect();
+        if tools.is_empty() { EXTRACTOR_VERSION.to_owned() } else { format!("{EXTRACTOR_VERSION}+{}", tools.join("+")) }
     }
 
     /// Breaks off whatever is read now and ends all workers. What those calls return then says nothing of their files.
@@ -54,76 +65,94 @@ impl Extractor {
         self.spares.lock().clear();
     }
 
-    /// Reads one file. Holds a small buffer of the bytes and the text, nothing else of the document.
+    /// Reads one file and what is inside it. Holds a small buffer of the bytes, one member's bytes, and the texts; nothing else
+    /// of the document.
     ///
     /// # Errors
     ///
     /// Only where we are to blame: no worker could be started, or the source could not be read.
     pub fn extract(&self, source: Source<'_>) -> Result<Extracted, ExtractError> {
-        let request = self.request(source.name, source.media_type, source.len);
         let mut input = Input { source: source.bytes, hasher: Hasher::new(), bytes: 0 };
+        let mut tree = Tree::new(&self.options);
         let limit = self.options.max_file_bytes;
         if source.len > limit {
-            return Ok(input.into_extracted(Err(too_large_file(limit))));
+            return Ok(input.into_extracted(Err(too_large_file(limit)), tree));
         }
+        let hints = Hints { name: source.name, media_type: source.media_type, passwords: source.passwords };
+        let outcome = self.read(&mut input, &hints, source.len, &mut tree)?;
+        Ok(input.into_extracted(outcome, tree))
+    }
+
+    /// Has a worker read what `input` gives.
+    fn read(&self, input: &mut Input<'_>, hints: &Hints<'_>, bytes: u64, tree: &mut Tree) -> Result<Answer, ExtractError> {
         let mut buffer = vec![0; BUFFER_BYTES];
         let filled = input.read(&mut buffer)?;
         if filled == 0 {
-            return Ok(input.into_extracted(Err(Unreadable::new(Reason::Empty, "the file is empty"))));
+            return Ok(Err(Unreadable::new(Reason::Empty, "the file is empty")));
         }
         let worker = self.take_worker()?;
         let handle = Arc::new(worker.socket.try_clone().map_err(ExtractError::Spawn)?);
         self.running.lock().push(Arc::clone(&handle));
-        let outcome = self.talk(worker, &mut input, &request, &mut buffer, filled);
+        let outcome = self.talk(worker, input, hints, bytes, &mut buffer[..], filled, tree);
         self.running.lock().retain(|socket| !Arc::ptr_eq(socket, &handle));
-        Ok(input.into_extracted(outcome?))
+        outcome
     }
 
     /// The conversation with one worker about one file, of which the first bytes are read.
+    #[expect(clippy::too_many_arguments, reason = "one call, and each is a different thing")]
     fn talk(
         &self,
         worker: Worker,
         input: &mut Input<'_>,
-        request: &Request,
+        hints: &Hints<'_>,
+        bytes: u64,
         buffer: &mut [u8],
         mut filled: usize,
+        tree: &mut Tree,
     ) -> Result<Answer, ExtractError> {
         let limit = self.options.max_file_bytes;
-        let mut timed = Timed::new(&worker.socket, Duration::from_secs(self.options.wall_seconds));
-        let mut sent = wire::write_request(&mut timed, request);
+        let request = self.request(hints, bytes, tree);
+        let mut timed = Timed::new(&worker.socket, tree.wall);
+        let mut sent = wire::write_request(&mut timed, &request);
         while filled > 0 {
             if input.bytes > limit {
                 return Ok(Err(too_large_file(limit)));
             }
             if sent.is_ok() {
-                sent = timed.write_all(&buffer[..filled]);
+                sent = wire::write_piece(&mut timed, &buffer[..filled]);
             }
             // Whatever became of the worker, the hash is that of the whole file.
             filled = input.read(buffer)?;
         }
-        let _ = worker.socket.shutdown(Shutdown::Write);
+        if sent.is_ok() {
+            sent = wire::write_piece(&mut timed, &[]);
+        }
         let talk = match sent {
             Err(error) if error.kind() == io::ErrorKind::TimedOut => Talk::TimedOut,
             // A worker may answer, or die, before it has all the bytes.
-            _ => self.listen(&mut timed),
+            _ => self.listen(&mut timed, hints, &request, tree)?,
         };
-        self.judge(talk, worker, input.bytes)
+        tree.wall = timed.left();
+        self.judge(talk, worker, input.bytes, &request)
     }
 
-    fn request(&self, name: &str, media_type: Option<&str>, file_bytes: u64) -> Request {
-        let extension = Path::new(name).extension().and_then(|extension| extension.to_str()).unwrap_or("");
-        let declared = media_type.unwrap_or_default().to_ascii_lowercase();
+    fn request(&self, hints: &Hints<'_>, file_bytes: u64, tree: &Tree) -> Request {
+        let extension = Path::new(hints.name).extension().and_then(|extension| extension.to_str()).unwrap_or("");
+        let declared = hints.media_type.unwrap_or_default().to_ascii_lowercase();
         let mut parts = declared.split(';').map(str::trim);
         let media_type = parts.next().filter(|kind| !kind.is_empty()).map(str::to_owned);
         let charset = parts.find_map(|part| part.strip_prefix("charset=")).map(|label| label.trim_matches('"').to_owned());
         Request {
             memory_bytes: self.options.memory_bytes,
-            cpu_seconds: self.options.cpu_seconds,
-            output_bytes: self.options.output_bytes,
+            cpu_seconds: tree.cpu_ms.div_ceil(1000).max(1),
+            output_bytes: tree.output_bytes,
             file_bytes,
             extension: extension.to_ascii_lowercase(),
             media_type,
             charset,
+            passwords: hints.passwords.to_vec(),
+            tools: self.tools.clone(),
+            members: tree.depth < self.options.most_depth,
         }
     }
 
@@ -149,26 +178,85 @@ impl Extractor {
         Ok(worker)
     }
 
-    /// Reads answers to the end of the stream; the last complete one counts.
-    fn listen(&self, timed: &mut Timed<'_>) -> Talk {
-        let mut last = None;
+    /// Reads what a worker says to the end of the stream; the last complete answer counts.
+    fn listen(
+        &self,
+        timed: &mut Timed<'_>,
+        hints: &Hints<'_>,
+        request: &Request,
+        tree: &mut Tree,
+    ) -> Result<Talk, ExtractError> {
+        let most_bytes = request.output_bytes.max(MEMBER_BYTES);
+        let began = Instant::now();
+        let (mut last, mut spent_ms) = (None, None);
         let failure = loop {
-            match wire::read_answer(timed, self.options.output_bytes) {
-                Ok(Some(answer)) => last = Some(answer),
+            match wire::read_message(timed, most_bytes) {
+                Ok(Some(Message::Answer(answer, cpu_ms))) => (last, spent_ms) = (Some(answer), Some(cpu_ms)),
+                Ok(Some(Message::Member { name, media_type, bytes })) => {
+                    tree.wall = timed.left();
+                    self.member(&name, media_type.as_deref(), &bytes, hints.passwords, tree)?;
+                    timed.set_left(tree.wall);
+                }
+                Ok(Some(Message::LostMember { name, why })) => tree.lose(&name, why),
+                Ok(Some(Message::Ask { tool, bytes })) => {
+                    let reply = if self.tools.contains(&tool) { tools::run(&self.options, tool, &bytes) } else { None };
+                    if wire::write_reply(timed, &reply).is_err() {
+                        break Talk::Silent;
+                    }
+                }
                 Ok(None) => break Talk::Silent,
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => break Talk::TimedOut,
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break Talk::Silent,
                 Err(_) => break Talk::Invalid,
             }
         };
-        last.map_or(failure, Talk::Answered)
+        // A worker that died used what it could.
+        let most_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tree.cpu_ms = tree.cpu_ms.saturating_sub(spent_ms.unwrap_or(most_ms));
+        if let Some(Ok(extraction)) = &last {
+            tree.output_bytes = tree.output_bytes.saturating_sub(extraction.text.len() as u64);
+        }
+        Ok(last.map_or(failure, Talk::Answered))
     }
 
-    fn judge(&self, talk: Talk, worker: Worker, file_bytes: u64) -> Result<Answer, ExtractError> {
+    /// Has another worker read something found inside a file; once more if that one dies.
+    fn member(
+        &self,
+        name: &str,
+        media_type: Option<&str>,
+        bytes: &[u8],
+        passwords: &[String],
+        tree: &mut Tree,
+    ) -> Result<(), ExtractError> {
+        if let Some(why) = tree.refusal(&self.options, bytes.len() as u64) {
+            tree.lose(name, why);
+            return Ok(());
+        }
+        let name = tree.take_name(name);
+        let mut tries = 0;
+        let extracted = loop {
+            let above = tree.enter(&name);
+            let mut source = bytes;
+            let mut input = Input { source: &mut source, hasher: Hasher::new(), bytes: 0 };
+            let hints = Hints { name: &name, media_type, passwords };
+            let outcome = self.read(&mut input, &hints, bytes.len() as u64, tree);
+            tree.leave(above);
+            let outcome = outcome?;
+            tries += 1;
+            if tries == 1 && matches!(&outcome, Err(why) if why.reason == Reason::Crashed) {
+                continue;
+            }
+            break Member { name, outcome, sha256: input.sha256(), bytes: bytes.len() as u64 };
+        };
+        tree.members.push(extracted);
+        Ok(())
+    }
+
+    fn judge(&self, talk: Talk, worker: Worker, file_bytes: u64, request: &Request) -> Result<Answer, ExtractError> {
         let limits = &self.options;
         Ok(match talk {
-            Talk::Answered(Ok(extraction)) if extraction.text.len() as u64 > limits.output_bytes => {
-                Err(too_long_text(file_bytes, limits.output_bytes))
+            Talk::Answered(Ok(extraction)) if extraction.text.len() as u64 > request.output_bytes => {
+                Err(too_long_text(file_bytes, request.output_bytes))
             }
             Talk::Answered(answer) => answer,
             Talk::TimedOut => Err(out_of_time()),
@@ -208,6 +296,13 @@ fn out_of_time() -> Unreadable {
     Unreadable::new(Reason::Timeout, "reading it took longer than allowed")
 }
 
+/// What is known of a file beside its bytes.
+struct Hints<'a> {
+    name: &'a str,
+    media_type: Option<&'a str>,
+    passwords: &'a [String],
+}
+
 /// The source, hashed and counted as it is read.
 struct Input<'a> {
     source: &'a mut dyn Read,
@@ -230,7 +325,11 @@ impl Input<'_> {
         }
     }
 
-    fn into_extracted(self, outcome: Answer) -> Extracted {
-        Extracted { outcome, sha256: Sha256(self.hasher.finalize().into()), bytes: self.bytes }
+    fn sha256(self) -> Sha256 {
+        Sha256(self.hasher.finalize().into())
+    }
+
+    fn into_extracted(self, outcome: Answer, tree: Tree) -> Extracted {
+        Extracted { outcome, members: tree.members, bytes: self.bytes, sha256: self.sha256() }
     }
 }

@@ -108,6 +108,16 @@ impl<'a> Timed<'a> {
         Self { socket, left: limit }
     }
 
+    /// How much of that time is left.
+    pub(super) fn left(&self) -> Duration {
+        self.left
+    }
+
+    /// Changes how much is left.
+    pub(super) fn set_left(&mut self, left: Duration) {
+        self.left = left;
+    }
+
     fn spend<T>(&mut self, work: impl FnOnce(&UnixStream, Duration) -> io::Result<T>) -> io::Result<T> {
         if self.left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());

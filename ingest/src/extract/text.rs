@@ -21,7 +21,7 @@ pub(super) fn whole(text: String, media_type: &str) -> Answer {
     if text.trim().is_empty() {
         return Err(Unreadable::new(Reason::Empty, "it has no text"));
     }
-    let page = Page { number: None, bytes: 0..text.len(), engine: "text".to_owned() };
+    let page = Page { number: None, bytes: 0..text.len(), engine: "text".to_owned(), quality: None };
     Ok(Extraction { pages: vec![page], media_type: media_type.to_owned(), text, ..Extraction::default() })
 }
 

@@ -2,20 +2,23 @@
 //!
 //! It is single-purpose and takes nothing from its environment, so that a sandbox can be closed around all of it.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
-use encoding_rs::Encoding;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-use super::detect::{Format, Hints, detect};
-use super::parent::{too_long_text, too_much_memory};
+use super::archive::{self, epub};
+use super::desk::Desk;
+use super::detect::{Format, Hints, detect, disagreement};
+use super::mail::{self, mbox, mhtml, msg};
+use super::office::{docx, legacy, odf, pptx, rtf, sheet};
+use super::parent::too_much_memory;
 use super::wire::{self, Answer, EXIT_UNUSABLE, Request};
-use super::{Unreadable, html, markdown, pdf, text};
-use crate::model::Reason;
+use super::{Unreadable, csv, html, image, markdown, pdf, text};
+use crate::model::{Extraction, Reason};
 
 /// Engines recurse over what they read; the stack is part of the memory limit, and only touched pages count as used.
 const STACK_BYTES: usize = 128 << 20;
@@ -38,7 +41,7 @@ pub fn worker_main() -> ExitCode {
         return ExitCode::from(EXIT_UNUSABLE);
     }
     // The main thread's stack can't be sized from inside. If the parent hangs up there is nobody left to tell.
-    let reader = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || serve(socket, &request));
+    let reader = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || serve(socket, request));
     match reader.map(std::thread::JoinHandle::join) {
         Ok(Ok(Ok(()))) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
@@ -60,42 +63,52 @@ fn limit_self(request: &Request) -> rustix::io::Result<()> {
     }
 }
 
-fn serve(mut socket: UnixStream, request: &Request) -> io::Result<()> {
+fn serve(socket: UnixStream, request: Request) -> io::Result<()> {
     let mut bytes = Vec::new();
     // Growing step by step would take twice the room in the end.
     let expected = usize::try_from(request.file_bytes).unwrap_or(usize::MAX).saturating_add(1);
+    let mut desk = Desk::new(socket, request);
     let room = bytes.try_reserve_exact(expected).map_err(|_| io::ErrorKind::OutOfMemory.into());
-    match room.and_then(|()| socket.read_to_end(&mut bytes)) {
+    match room.and_then(|()| desk.receive(&mut bytes)) {
         Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
-            return wire::write_answer(&mut socket, &Err(too_much_memory()));
+            desk.answer(Err(too_much_memory()));
+            return Ok(());
         }
         other => other?,
     };
-    let file_bytes = bytes.len() as u64;
-    let mut send = |answer: Answer| {
-        let answer = match answer {
-            Ok(extraction) if extraction.text.len() as u64 > request.output_bytes => {
-                Err(too_long_text(file_bytes, request.output_bytes))
-            }
-            other => other,
-        };
-        wire::write_answer(&mut socket, &answer).and_then(|()| socket.flush())
-    };
-    let hints = Hints { extension: &request.extension, media_type: request.media_type.as_deref() };
-    let told = request.charset.as_deref().and_then(|label| Encoding::for_label(label.as_bytes()));
-    let answer = panic::catch_unwind(AssertUnwindSafe(|| read(bytes, hints, told, &mut |early| send(early).is_ok())));
-    let answer = answer.unwrap_or_else(|_| Err(Unreadable::new(Reason::Damaged, "the reader gave up on its contents")));
-    send(answer)
+    let answer = panic::catch_unwind(AssertUnwindSafe(|| read(bytes, &mut desk)));
+    desk.answer(answer.unwrap_or_else(|_| Err(Unreadable::new(Reason::Damaged, "the reader gave up on its contents"))));
+    Ok(())
 }
 
-/// Reads `bytes` by what they are; a text in the encoding that its sender told of. `early` takes an answer that counts if reading on ends this process; it says whether
-/// anybody listens.
-fn read(bytes: Vec<u8>, hints: Hints<'_>, told: Option<&'static Encoding>, early: &mut dyn FnMut(Answer) -> bool) -> Answer {
-    match detect(&bytes, hints) {
-        Format::Pdf => pdf::read(bytes, early),
+/// Reads `bytes` by what they are.
+fn read(bytes: Vec<u8>, desk: &mut Desk) -> Answer {
+    let request = desk.request();
+    let hints = Hints { extension: &request.extension, media_type: request.media_type.as_deref() };
+    let format = detect(&bytes, hints);
+    let note = disagreement(&format, hints);
+    let told = desk.told();
+    let answer = match format {
+        Format::Pdf => pdf::read(bytes, desk),
         Format::Html => html::read(&bytes, told),
         Format::Markdown => markdown::read(&bytes, told),
         Format::Text => text::read(&bytes, told),
-        Format::Other(name) => Err(Unreadable::new(Reason::Unsupported, format!("it is {name}, which is not read yet"))),
-    }
+        Format::Csv => csv::read(&bytes, desk),
+        Format::Docx => docx::read(&bytes, desk),
+        Format::Pptx => pptx::read(&bytes, desk),
+        Format::OpenDocument => odf::read(&bytes, desk),
+        Format::Sheet => sheet::read(bytes, desk),
+        Format::Rtf => rtf::read(&bytes, desk),
+        Format::Mail => mail::read(&bytes, desk),
+        Format::Mailbox => mbox::read(&bytes, desk),
+        Format::OutlookMessage => msg::read(&bytes, desk),
+        Format::Mhtml => mhtml::read(&bytes, desk),
+        Format::Epub => epub::read(&bytes, desk),
+        Format::Zip => archive::read(&bytes, desk),
+        Format::Word97 | Format::PowerPoint97 => legacy::read(&bytes, format, desk),
+        Format::Image => image::read(&bytes, desk),
+        Format::EncryptedOffice => Err(Unreadable::new(Reason::Password, "it needs a password")),
+        Format::Other(name) => Err(Unreadable::new(Reason::Unsupported, format!("it is {name}, which is not read"))),
+    };
+    answer.map(|extraction| Extraction { note: extraction.note.or(note), ..extraction })
 }

@@ -77,6 +77,35 @@ pub struct DocumentRecord {
     pub indexed_at: Option<Timestamp>,
     /// The version that answers searches; none if none does.
     pub version: Option<VersionId>,
+    /// Whether it is inside another file; its path then begins with that file's, and `!/`.
+    pub is_member: bool,
+    /// Who wrote it, by its own metadata.
+    pub author: Option<String>,
+    /// When it was written or sent, by its own metadata.
+    pub written_at: Option<Timestamp>,
+    /// What people should know though it was read.
+    pub note: Option<String>,
+    /// Which engine read which pages; none until it was read.
+    pub engines: Option<String>,
+    /// How much like text each page is, in percent; none where nobody judged.
+    pub qualities: Vec<Option<u8>>,
+}
+
+/// What of a collection could not be read: the honest half of every answer.
+#[derive(Clone, Debug, Default)]
+pub struct Coverage {
+    /// Documents by state.
+    pub counts: Counts,
+    /// Things inside documents that were read.
+    pub members: u64,
+    /// Things inside documents that could not be read.
+    pub unreadable_members: u64,
+    /// Pages that were read.
+    pub pages: u64,
+    /// Pages that nobody could read.
+    pub missing_pages: u64,
+    /// Documents by reason of not being read, members included; most first.
+    pub reasons: Vec<(Reason, u64)>,
 }
 
 /// One page of a list of documents, and where the next begins.
@@ -118,6 +147,12 @@ pub struct DocumentFilter {
     pub modified_from: Option<Timestamp>,
     /// Changed at or before.
     pub modified_to: Option<Timestamp>,
+    /// Part of the author's name by the document's own metadata, whatever its case.
+    pub author: Option<String>,
+    /// Written or sent at or after, by the document's own metadata.
+    pub written_from: Option<Timestamp>,
+    /// Written or sent at or before.
+    pub written_to: Option<Timestamp>,
 }
 
 impl DocumentFilter {
@@ -128,6 +163,9 @@ impl DocumentFilter {
             && self.types.is_none()
             && self.modified_from.is_none()
             && self.modified_to.is_none()
+            && self.author.is_none()
+            && self.written_from.is_none()
+            && self.written_to.is_none()
     }
 }
 

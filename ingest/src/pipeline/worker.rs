@@ -10,10 +10,10 @@ use super::queue::Job;
 use super::shared::Shared;
 use crate::chunk::CHUNKER_VERSION;
 use crate::embed::Embedder;
-use crate::extract::{EXTRACTOR_VERSION, ExtractError, Source};
-use crate::index::catalog::{Committed, NewChunk, NewVersion, Pending, Unreadable};
+use crate::extract::{ExtractError, Extracted, Member, Source};
+use crate::index::catalog::{Committed, NewChunk, NewMember, NewVersion, Pending, Unreadable};
 use crate::index::{Collection, IndexError};
-use crate::model::{Extraction, Fingerprint, Page, Reason, TextHash};
+use crate::model::{Extraction, Fingerprint, Page, Reason, Sha256, TextHash};
 use crate::watch::{self, ReadError};
 
 /// Texts given to the model at once: enough to fill its queue, few enough that a large document doesn't hold all of its vectors twice.
@@ -46,34 +46,37 @@ fn one(shared: &Shared, job: Job) -> Result<(), WorkError> {
         other => other?,
     };
     let Some(pending) = collection.catalog().pending(job.document)? else { return Ok(()) };
-    let extractor = extractor_name(&pending);
+    let extractor = extractor_name(&shared.extractor.engines(), &pending.path, pending.declared_type.as_deref());
     if let Some(committed) = collection.catalog().commit_copy(pending.id, pending.sha256, &extractor)? {
         shared.committed(&collection, &pending, committed, 0);
         return Ok(());
     }
     let root = shared.store.registry().by_id(job.collection)?.and_then(|entry| entry.watched);
-    let mut file = match open(&collection, &pending, root.as_deref()) {
-        Ok(file) => file,
-        Err(ReadError::Denied) => {
-            let why = Unreadable { reason: Reason::NoPermission, detail: "this user may not read the file".into() };
-            return unreadable(shared, &collection, &pending, &why);
-        }
-        // Gone or moved since it was seen: the next look at the folder says what became of it.
-        Err(_) if root.is_some() => {
-            shared.troubled.lock().insert(job.collection);
-            shared.look(root.as_deref());
-            return Ok(());
-        }
-        Err(error) => return Err(WorkError::Other(format!("the stored original can't be opened: {error}"))),
-    };
-    let name = crate::index::catalog::file_name(&pending.path);
-    let source = Source { bytes: &mut file, len: pending.bytes, name, media_type: pending.declared_type.as_deref() };
-    let extracted = shared.extractor.extract(source).map_err(|error| {
-        let cause = match &error {
-            ExtractError::Spawn(cause) | ExtractError::Source(cause) | ExtractError::Worker(cause) => cause.kind().to_string(),
+    let passwords = collection.catalog().passwords(&pending.path)?;
+    let mut tries = 0;
+    let extracted = loop {
+        let mut file = match open(&collection, &pending, root.as_deref()) {
+            Ok(file) => file,
+            Err(ReadError::Denied) => {
+                let why = Unreadable { reason: Reason::NoPermission, detail: "this user may not read the file".into() };
+                return unreadable(shared, &collection, &pending, &why);
+            }
+            // Gone or moved since it was seen: the next look at the folder says what became of it.
+            Err(_) if root.is_some() => {
+                shared.troubled.lock().insert(job.collection);
+                shared.look(root.as_deref());
+                return Ok(());
+            }
+            Err(error) => return Err(WorkError::Other(format!("the stored original can't be opened: {error}"))),
         };
-        WorkError::Other(format!("{error}: {cause}"))
-    })?;
+        let extracted = extract(shared, &pending, &passwords, &mut file)?;
+        tries += 1;
+        // A crash can be bad luck; one that comes twice is the file's fault.
+        let crashed = matches!(&extracted.outcome, Err(why) if why.reason == Reason::Crashed);
+        if !crashed || tries == 2 || shared.ending() {
+            break extracted;
+        }
+    };
     if shared.ending() {
         // The reader may have been ended under it.
         return Ok(());
@@ -82,7 +85,10 @@ fn one(shared: &Shared, job: Job) -> Result<(), WorkError> {
         Err(why) if why.reason == Reason::TooLarge || extracted.sha256 == pending.sha256 => {
             unreadable(shared, &collection, &pending, &Unreadable { reason: why.reason, detail: why.detail })
         }
-        Ok(extraction) if extracted.sha256 == pending.sha256 => commit(shared, &collection, &pending, extractor, &extraction),
+        Ok(extraction) if extracted.sha256 == pending.sha256 => {
+            let version = version(shared, &pending, extractor, &extraction, extracted.members);
+            commit(shared, &collection, &pending, version)
+        }
         _ => {
             shared.look(root.as_deref());
             Err(WorkError::Other("the file changed while it was read".into()))
@@ -90,12 +96,23 @@ fn one(shared: &Shared, job: Job) -> Result<(), WorkError> {
     }
 }
 
+fn extract(shared: &Shared, pending: &Pending, passwords: &[String], file: &mut File) -> Result<Extracted, WorkError> {
+    let name = crate::index::catalog::file_name(&pending.path);
+    let media_type = pending.declared_type.as_deref();
+    let source = Source { bytes: file, len: pending.bytes, name, media_type, passwords };
+    shared.extractor.extract(source).map_err(|error| {
+        let cause = match &error {
+            ExtractError::Spawn(cause) | ExtractError::Source(cause) | ExtractError::Worker(cause) => cause.kind().to_string(),
+        };
+        WorkError::Other(format!("{error}: {cause}"))
+    })
+}
+
 /// Equal bytes under an equal name give an equal text. The name's ending and the declared type are hints to the reader, so they count.
-fn extractor_name(pending: &Pending) -> String {
-    let file = crate::index::catalog::file_name(&pending.path);
+fn extractor_name(engines: &str, path: &str, declared: Option<&str>) -> String {
+    let file = crate::index::catalog::file_name(path);
     let ending = file.rsplit_once('.').map_or("", |(_, ending)| ending).to_lowercase();
-    let declared = pending.declared_type.as_deref().unwrap_or("");
-    format!("{EXTRACTOR_VERSION} {CHUNKER_VERSION} {ending} {declared}")
+    format!("{engines} {CHUNKER_VERSION} {ending} {}", declared.unwrap_or(""))
 }
 
 fn open(collection: &Collection, pending: &Pending, root: Option<&Path>) -> Result<File, ReadError> {
@@ -115,32 +132,49 @@ fn unreadable(shared: &Shared, collection: &Collection, pending: &Pending, why: 
     Ok(())
 }
 
-fn commit(
-    shared: &Shared,
-    collection: &Collection,
-    pending: &Pending,
-    extractor: String,
-    extraction: &Extraction,
-) -> Result<(), WorkError> {
-    let chunks: Vec<NewChunk> = shared
-        .chunker
-        .chunk(extraction)
-        .into_iter()
-        .map(|chunk| NewChunk { hash: text_hash(chunk.text.trim()), chunk })
-        .collect();
-    let number = chunks.len() as u64;
-    let mut version = NewVersion {
-        sha256: pending.sha256,
+/// What is kept of a document: its chunks, and what is inside it.
+fn version(shared: &Shared, pending: &Pending, extractor: String, extraction: &Extraction, members: Vec<Member>) -> NewVersion {
+    let engines = shared.extractor.engines();
+    let inside = members.into_iter().map(|member| {
+        let Member { name, outcome, sha256, bytes } = member;
+        let outcome = match outcome {
+            Ok(extraction) => {
+                let extractor = extractor_name(&engines, &name, None);
+                Ok(cut(shared, sha256, extractor, &extraction))
+            }
+            Err(why) => Err(Unreadable { reason: why.reason, detail: why.detail }),
+        };
+        NewMember { name, sha256, bytes, outcome }
+    });
+    let members = inside.collect();
+    NewVersion { members, ..cut(shared, pending.sha256, extractor, extraction) }
+}
+
+/// A version of one text, without vectors and members.
+fn cut(shared: &Shared, sha256: Sha256, extractor: String, extraction: &Extraction) -> NewVersion {
+    let chunks = shared.chunker.chunk(extraction).into_iter();
+    NewVersion {
+        sha256,
         extractor,
         title: extraction.title.clone(),
         media_type: extraction.media_type.clone(),
         engines: engines(&extraction.pages),
         pages: extraction.pages.iter().filter_map(|page| page.number).max(),
         missing_pages: extraction.missing_pages.clone(),
-        chunks,
+        author: extraction.author.clone(),
+        written_at: extraction.written_at,
+        note: extraction.note.clone(),
+        qualities: extraction.pages.iter().map(|page| page.quality).collect(),
+        members: Vec::new(),
+        chunks: chunks.map(|chunk| NewChunk { hash: text_hash(chunk.text.trim()), chunk }).collect(),
         fingerprint: None,
         vectors: Vec::new(),
-    };
+    }
+}
+
+fn commit(shared: &Shared, collection: &Collection, pending: &Pending, mut version: NewVersion) -> Result<(), WorkError> {
+    let inside = || version.members.iter().filter_map(|member| member.outcome.as_ref().ok());
+    let number: usize = inside().chain([&version]).map(|version| version.chunks.len()).sum();
     for _ in 0..MODEL_CHANGES {
         let embedder = match collection.catalog().fingerprint()? {
             Some(fingerprint) => shared.embedders.get(&fingerprint),
@@ -149,15 +183,16 @@ fn commit(
         version.fingerprint = embedder.as_ref().map(|embedder| embedder.fingerprint().clone());
         version.vectors = match &embedder {
             Some(embedder) => {
-                let texts = version.chunks.iter().map(|new| (new.hash, new.chunk.text.trim()));
-                embed_new(collection, embedder, texts)?
+                let inside = version.members.iter().filter_map(|member| member.outcome.as_ref().ok());
+                let chunks = inside.chain([&version]).flat_map(|version| &version.chunks);
+                embed_new(collection, embedder, chunks.map(|new| (new.hash, new.chunk.text.trim())))?
             }
             None => Vec::new(),
         };
         match collection.catalog().commit(pending.id, &version)? {
             Committed::OtherModel => continue,
             committed => {
-                shared.committed(collection, pending, committed, number);
+                shared.committed(collection, pending, committed, number as u64);
                 return Ok(());
             }
         }

@@ -6,6 +6,7 @@ mod quality;
 mod second;
 
 use super::Unreadable;
+use super::desk::Desk;
 use super::wire::Answer;
 use crate::model::{Extraction, Heading, Page, Reason};
 
@@ -42,8 +43,8 @@ enum Failure {
     TooManyPages,
 }
 
-/// Reads a PDF. What the first engine found goes to `early` before the second, which can crash, is asked.
-pub(super) fn read(bytes: Vec<u8>, early: &mut dyn FnMut(Answer) -> bool) -> Answer {
+/// Reads a PDF. What the first engine found is answered early, before the second, which can crash, is asked.
+pub(super) fn read(bytes: Vec<u8>, desk: &mut Desk) -> Answer {
     let first = match oxide::read(&bytes) {
         Ok(document) => document,
         Err(Failure::Password) => {
@@ -58,7 +59,7 @@ pub(super) fn read(bytes: Vec<u8>, early: &mut dyn FnMut(Answer) -> bool) -> Ans
     let doubtful = doubtful_pages(&first.pages);
     if first.pages.is_empty() || !doubtful.is_empty() {
         let so_far = assemble(&pages, &first);
-        if so_far.is_ok() && !early(so_far) {
+        if so_far.is_ok() && !desk.answer(so_far) {
             return Err(Unreadable::new(Reason::Crashed, "nobody listens"));
         }
         let second = second::read(&bytes, (!first.pages.is_empty()).then_some(doubtful.as_slice()));
@@ -118,7 +119,7 @@ fn assemble(pages: &[(PageText, &str)], document: &Document) -> Answer {
             extraction.missing_pages.push(number);
         }
         let bytes = start..extraction.text.len();
-        extraction.pages.push(Page { number: Some(number), bytes, engine: (*engine).to_owned() });
+        extraction.pages.push(Page { number: Some(number), bytes, engine: (*engine).to_owned(), quality: None });
     }
     if extraction.text.trim().is_empty() {
         return Err(match (images, failed) {

@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn bookmarks_become_headings_only_where_their_words_are() {
         let text = "Contents\n1. Fees\n\n1.  FEES\nPay.\nZahlung für 1. Fees\n";
-        let page = |number, bytes| Page { number: Some(number), bytes, engine: String::new() };
+        let page = |number, bytes| Page { number: Some(number), bytes, engine: String::new(), quality: None };
         let extraction =
             Extraction { text: text.into(), pages: vec![page(1, 0..18), page(2, 18..text.len())], ..Extraction::default() };
         let entry = |title: &str, page| Entry { title: title.into(), level: 1, page };

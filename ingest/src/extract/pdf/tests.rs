@@ -45,7 +45,7 @@ fn words(text: &str) -> String {
 const PICTURE: &str = "q 500 0 0 700 50 50 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \u{7f} EI Q";
 
 fn read_quietly(bytes: Vec<u8>) -> Answer {
-    read(bytes, &mut |_| true)
+    read(bytes, &mut Desk::alone("pdf"))
 }
 
 #[test]

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
-use super::{Catalog, versions};
+use super::{Catalog, members, versions};
 use crate::index::IndexError;
 use crate::model::{DocumentId, DocumentState, Reason, Sha256};
 
@@ -110,6 +110,7 @@ impl Catalog {
                 if let Some((id, live, staged)) = found {
                     versions::hide(tx, live)?;
                     versions::hide(tx, staged)?;
+                    members::remove(tx, id_of(id.clone())?)?;
                     tx.prepare_cached("DELETE FROM documents WHERE id = ?1")?.execute([id])?;
                     removed += 1;
                 }
@@ -125,12 +126,13 @@ impl Catalog {
             let mut moved = Vec::new();
             for (from, to) in moves {
                 let at_target = tx
-                    .prepare_cached("SELECT live, staged FROM documents WHERE path = ?1")?
-                    .query_row([&to.path], |row| Ok((row.get(0)?, row.get(1)?)))
+                    .prepare_cached("SELECT id, live, staged FROM documents WHERE path = ?1")?
+                    .query_row([&to.path], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
                     .optional()?;
-                if let Some((live, staged)) = at_target {
+                if let Some((id, live, staged)) = at_target {
                     versions::hide(tx, live)?;
                     versions::hide(tx, staged)?;
+                    members::remove(tx, id_of(id)?)?;
                     tx.execute("DELETE FROM documents WHERE path = ?1", [&to.path])?;
                 }
                 let staged = tx
@@ -149,7 +151,9 @@ impl Catalog {
                     .query_row([&to.path], |row| row.get::<_, Vec<u8>>(0))
                     .optional()?;
                 if let Some(id) = id {
-                    moved.push(id_of(id)?);
+                    let id = id_of(id)?;
+                    members::rename(tx, id, from, &to.path)?;
+                    moved.push(id);
                 }
             }
             Ok(moved)
@@ -312,6 +316,7 @@ fn observe_one(tx: &Transaction<'_>, seen: &Observed) -> Result<Registered, Inde
     versions::hide(tx, staged)?;
     if seen.unreadable.is_some() {
         versions::hide(tx, live)?;
+        members::remove(tx, id)?;
         tx.prepare_cached("UPDATE documents SET live = NULL WHERE id = ?1")?.execute([blob(id)])?;
     }
     tx.prepare_cached(

@@ -2,7 +2,11 @@
 //!
 //! One SQLite file in WAL mode. Every change is one transaction; both indexes are derived from what stands here.
 
+mod commit;
+mod coverage;
 mod documents;
+mod members;
+mod passwords;
 mod purge;
 mod reads;
 mod schema;
@@ -15,9 +19,10 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use documents::{Known, Observed, Pending, Registered};
+pub(crate) use members::INSIDE;
 pub(crate) use reads::file_name;
 pub(super) use vectors::{DIMENSION, VECTOR_GENERATION};
-pub use versions::{ChangeKind, ChangeRow, Committed, NewChunk, NewVersion, Unreadable};
+pub use versions::{ChangeKind, ChangeRow, Committed, NewChunk, NewMember, NewVersion, Unreadable};
 
 use super::IndexError;
 

@@ -12,8 +12,10 @@ use crate::index::IndexError;
 use crate::index::records::{Counts, DocumentFilter, DocumentPage, DocumentRecord, DocumentRef, LiveChunk, StoredChunk};
 use crate::model::{ChunkId, DocumentId, DocumentState, Scope, Seq, Span, TextHash, VersionId};
 
-const RECORD: &str = "SELECT d.id, d.path, d.state, d.reason, d.detail, d.sha256, d.bytes, d.modified_ns, d.indexed_at, d.live,
-    v.title, v.media_type, v.pages, v.missing_pages, v.chunks FROM documents d LEFT JOIN versions v ON v.id = d.live";
+/// The columns that [`record`] reads.
+pub(super) const RECORD: &str = "SELECT d.id, d.path, d.state, d.reason, d.detail, d.sha256, d.bytes, d.modified_ns,
+    d.indexed_at, d.live, v.title, v.media_type, v.pages, v.missing_pages, v.chunks, d.parent IS NOT NULL, v.author,
+    v.written_at, v.note, v.engines, v.qualities FROM documents d LEFT JOIN versions v ON v.id = d.live";
 
 const LIVE_CHUNK: &str = "SELECT c.id, c.version, c.id - v.first_chunk, c.page, c.heading_path, c.start, c.end, c.text, c.hash,
     d.id, d.path, v.title FROM chunks c JOIN versions v ON v.id = c.version JOIN documents d ON d.id = v.document";
@@ -31,7 +33,7 @@ fn title_or_name(title: Option<String>, path: &str) -> String {
     title.filter(|title| !title.trim().is_empty()).unwrap_or_else(|| file_name(path).to_owned())
 }
 
-fn record(row: &Row<'_>) -> Result<DocumentRecord, IndexError> {
+pub(super) fn record(row: &Row<'_>) -> Result<DocumentRecord, IndexError> {
     let path: String = row.get(1)?;
     let reason: Option<String> = row.get(3)?;
     let missing: Option<String> = row.get(13)?;
@@ -51,7 +53,18 @@ fn record(row: &Row<'_>) -> Result<DocumentRecord, IndexError> {
         modified_at: time(row.get(7)?),
         indexed_at: row.get::<_, Option<i64>>(8)?.map(time),
         version: row.get::<_, Option<i64>>(9)?.map(|id| VersionId(id as u64)),
+        is_member: row.get(15)?,
+        author: row.get(16)?,
+        written_at: row.get::<_, Option<i64>>(17)?.and_then(|seconds| Timestamp::from_second(seconds).ok()),
+        note: row.get(18)?,
+        engines: row.get(19)?,
+        qualities: row.get::<_, Option<String>>(20)?.map_or_else(Vec::new, |text| qualities(&text)),
     })
+}
+
+/// A number a page, as they are kept.
+fn qualities(text: &str) -> Vec<Option<u8>> {
+    if text.is_empty() { Vec::new() } else { text.split(',').map(|percent| percent.parse().ok()).collect() }
 }
 
 fn live_chunk(row: &Row<'_>) -> Result<(ChunkId, LiveChunk), IndexError> {
@@ -134,7 +147,7 @@ impl Catalog {
         };
         self.read(|tx| {
             let mut statement = tx.prepare_cached(&format!(
-                "{RECORD} WHERE d.path > ?1 AND (?2 IS NULL OR d.state = ?2 OR d.state = ?3) ORDER BY d.path LIMIT ?4"
+                "{RECORD} WHERE d.path > ?1 AND d.parent IS NULL AND (?2 IS NULL OR d.state = ?2 OR d.state = ?3) ORDER BY d.path LIMIT ?4"
             ))?;
             let mut rows = statement.query(params![after.unwrap_or(""), first, second, limit as i64 + 1])?;
             let mut documents = Vec::new();
@@ -331,6 +344,18 @@ fn conditions(filter: &DocumentFilter) -> (String, Vec<Value>) {
     if let Some(to) = &filter.modified_to {
         parts.push("d.modified_ns <= ?".into());
         values.push(nanoseconds(to));
+    }
+    if let Some(author) = &filter.author {
+        parts.push("instr(lower(v.author), lower(?)) > 0".into());
+        values.push(Value::Text(author.clone()));
+    }
+    if let Some(from) = &filter.written_from {
+        parts.push("v.written_at >= ?".into());
+        values.push(Value::Integer(from.as_second()));
+    }
+    if let Some(to) = &filter.written_to {
+        parts.push("v.written_at <= ?".into());
+        values.push(Value::Integer(to.as_second()));
     }
     (parts.join(" AND "), values)
 }

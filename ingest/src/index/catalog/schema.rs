@@ -6,10 +6,10 @@ use super::damaged;
 use crate::index::IndexError;
 
 /// Version of the tables below, kept in SQLite's `user_version`.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Step `i` brings format `i` to `i + 1`; a new catalog takes them all.
-const STEPS: [&str; FORMAT as usize] = [FIRST];
+const STEPS: [&str; FORMAT as usize] = [FIRST, SECOND];
 
 /// Chunk ids of a version are `first_chunk .. first_chunk + chunks`; AUTOINCREMENT keeps ids from being used again.
 /// `documents.live` answers searches; `documents.staged` waits until both indexes have it. `queued` orders what is pending.
@@ -72,6 +72,18 @@ CREATE TABLE vectors (hash BLOB NOT NULL, fingerprint INTEGER NOT NULL, vector B
 CREATE TABLE changes (seq INTEGER PRIMARY KEY AUTOINCREMENT, version INTEGER NOT NULL, kind TEXT NOT NULL);
 ";
 
+/// What documents say of themselves, what is inside them, and what opens them. `versions.members` is the number of documents
+/// inside the one that was read: a version with some is not copied. `versions.qualities` has a number a page, `-` for none.
+const SECOND: &str = "
+ALTER TABLE versions ADD COLUMN author TEXT;
+ALTER TABLE versions ADD COLUMN written_at INTEGER;
+ALTER TABLE versions ADD COLUMN note TEXT;
+ALTER TABLE versions ADD COLUMN qualities TEXT NOT NULL DEFAULT '';
+ALTER TABLE versions ADD COLUMN members INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX documents_parent ON documents(parent) WHERE parent IS NOT NULL;
+CREATE TABLE passwords (path TEXT NOT NULL, secret TEXT NOT NULL, PRIMARY KEY (path, secret)) WITHOUT ROWID;
+";
+
 /// What every writing connection is set to.
 pub(super) fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
@@ -102,7 +114,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), IndexError> {
         transaction.commit()?;
     }
     // Touches every table, so that a file overwritten or cut short is mostly found now; the rest shows when it is read.
-    for table in ["meta", "documents", "versions", "chunks", "fingerprints", "vectors", "changes"] {
+    for table in ["meta", "documents", "versions", "chunks", "fingerprints", "vectors", "changes", "passwords"] {
         let mut statement = connection.prepare(&format!("SELECT 1 FROM {table} LIMIT 1")).map_err(damaged)?;
         statement.query([]).and_then(|mut rows| rows.next().map(|_| ())).map_err(damaged)?;
     }

@@ -2,8 +2,8 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::Catalog;
 use super::documents::{blob, now_ns};
-use super::{Catalog, vectors};
 use crate::index::IndexError;
 use crate::model::{Chunk, ChunkId, DocumentId, Fingerprint, Reason, Seq, Sha256, TextHash, VersionId};
 
@@ -33,12 +33,35 @@ pub struct NewVersion {
     pub pages: Option<u32>,
     /// Pages that nobody could read.
     pub missing_pages: Vec<u32>,
+    /// Who wrote it, by its own metadata.
+    pub author: Option<String>,
+    /// When it was written or sent, by its own metadata, in seconds since 1970.
+    pub written_at: Option<i64>,
+    /// What people should know though it was read.
+    pub note: Option<String>,
+    /// How much like text each page is, in percent; none where nobody judged.
+    pub qualities: Vec<Option<u8>>,
+    /// What was found inside it, at all depths. Empty in what is itself a member.
+    pub members: Vec<NewMember>,
     /// All of its chunks, in order.
     pub chunks: Vec<NewChunk>,
-    /// The model that `vectors` are of; none if no model is loaded.
+    /// The model that `vectors` are of; none if no model is loaded. A member's is its document's.
     pub fingerprint: Option<Fingerprint>,
-    /// Vectors made for this version; those the catalog has already are not among them.
+    /// Vectors made for this version and its members; those the catalog has already are not among them.
     pub vectors: Vec<(TextHash, Vec<f32>)>,
+}
+
+/// Something inside a document, on its way into the catalog.
+#[derive(Clone, Debug)]
+pub struct NewMember {
+    /// Its name below the document's path, `!/` between the depths.
+    pub name: String,
+    /// Hash of its bytes.
+    pub sha256: Sha256,
+    /// Their number.
+    pub bytes: u64,
+    /// What reading it gave.
+    pub outcome: Result<NewVersion, Unreadable>,
 }
 
 /// Why a document gives no version.
@@ -93,7 +116,7 @@ impl ChangeRow {
 }
 
 /// Adds a change; its place.
-fn add_change(tx: &Transaction<'_>, version: i64, kind: &str) -> Result<i64, IndexError> {
+pub(super) fn add_change(tx: &Transaction<'_>, version: i64, kind: &str) -> Result<i64, IndexError> {
     tx.prepare_cached("INSERT INTO changes (version, kind) VALUES (?1, ?2)")?.execute(params![version, kind])?;
     Ok(tx.last_insert_rowid())
 }
@@ -106,115 +129,7 @@ pub(super) fn hide(tx: &Transaction<'_>, version: Option<i64>) -> Result<(), Ind
     Ok(())
 }
 
-/// Whether the document still waits for these bytes; its staged version if so.
-fn waiting(tx: &Transaction<'_>, id: DocumentId, sha256: Sha256) -> Result<Option<Option<i64>>, IndexError> {
-    Ok(tx
-        .prepare_cached("SELECT staged FROM documents WHERE id = ?1 AND sha256 = ?2 AND state = 'pending'")?
-        .query_row(params![blob(id), sha256.0], |row| row.get(0))
-        .optional()?)
-}
-
 impl Catalog {
-    /// Keeps what was read of a document: its chunks, its vectors and the change, in one transaction.
-    pub fn commit(&self, id: DocumentId, new: &NewVersion) -> Result<Committed, IndexError> {
-        self.write(|tx| {
-            let Some(staged) = waiting(tx, id, new.sha256)? else { return Ok(Committed::Stale) };
-            let fits = vectors::admit(tx, new.fingerprint.as_ref())?;
-            let Some(fingerprint) = fits else { return Ok(Committed::OtherModel) };
-            if let Some(fingerprint) = fingerprint
-                && vectors::lacking(tx, fingerprint, new.chunks.iter().map(|new| &new.hash), &new.vectors)?
-            {
-                return Ok(Committed::OtherModel);
-            }
-            hide(tx, staged)?;
-            let first = next_chunk(tx)?;
-            let missing = new.missing_pages.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
-            let characters = new.chunks.last().map_or(0, |last| last.chunk.span.end);
-            tx.prepare_cached(
-                "INSERT INTO versions (document, sha256, extractor, state, seq, first_chunk, chunks, title, media_type, engines,
-                    pages, missing_pages, characters) VALUES (?1, ?2, ?3, 'staged', 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-            )?
-            .execute(params![
-                blob(id), new.sha256.0, new.extractor, first, new.chunks.len() as i64, new.title, new.media_type, new.engines,
-                new.pages, missing, characters as i64
-            ])?;
-            let version = tx.last_insert_rowid();
-            {
-                let mut insert = tx.prepare_cached(
-                    "INSERT INTO chunks (id, version, page, heading_path, start, end, hash, text)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                )?;
-                for (id, NewChunk { chunk, hash }) in (first..).zip(&new.chunks) {
-                    insert.execute(params![
-                        id,
-                        version,
-                        chunk.page,
-                        chunk.heading_path,
-                        chunk.span.start as i64,
-                        chunk.span.end as i64,
-                        hash.0,
-                        chunk.text
-                    ])?;
-                }
-            }
-            if let Some(fingerprint) = fingerprint {
-                vectors::insert(tx, fingerprint, &new.vectors)?;
-                if let Some((_, vector)) = new.vectors.first() {
-                    super::schema::set_meta(tx, vectors::DIMENSION, &vector.len().to_string())?;
-                }
-            } else if !new.chunks.is_empty() {
-                super::schema::set_meta(tx, vectors::UNEMBEDDED, "yes")?;
-            }
-            stage(tx, id, version)
-        })
-    }
-
-    /// Makes a version of a document out of one that was read from the same bytes in the same way before. None if there is none.
-    pub fn commit_copy(&self, id: DocumentId, sha256: Sha256, extractor: &str) -> Result<Option<Committed>, IndexError> {
-        self.write(|tx| {
-            let Some(staged) = waiting(tx, id, sha256)? else { return Ok(Some(Committed::Stale)) };
-            let source = tx
-                .prepare_cached(
-                    "SELECT id, first_chunk, chunks FROM versions WHERE sha256 = ?1 AND extractor = ?2 ORDER BY id DESC LIMIT 1",
-                )?
-                .query_row(params![sha256.0, extractor], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)))
-                .optional()?;
-            let Some((source, from, chunks)) = source else { return Ok(None) };
-            hide(tx, staged)?;
-            let first = next_chunk(tx)?;
-            tx.prepare_cached(
-                "INSERT INTO versions (document, sha256, extractor, state, seq, first_chunk, chunks, title, media_type, engines,
-                    pages, missing_pages, characters)
-                 SELECT ?2, sha256, extractor, 'staged', 0, ?3, chunks, title, media_type, engines, pages, missing_pages, characters
-                 FROM versions WHERE id = ?1",
-            )?
-            .execute(params![source, blob(id), first])?;
-            let version = tx.last_insert_rowid();
-            tx.prepare_cached(
-                "INSERT INTO chunks (id, version, page, heading_path, start, end, hash, text)
-                 SELECT id - ?1 + ?2, ?3, page, heading_path, start, end, hash, text FROM chunks WHERE id >= ?1 AND id < ?1 + ?4",
-            )?
-            .execute([from, first, version, chunks])?;
-            stage(tx, id, version).map(Some)
-        })
-    }
-
-    /// Notes that a document's bytes cannot be read. What answered for it before answers no more.
-    pub fn commit_unreadable(&self, id: DocumentId, sha256: Sha256, why: &Unreadable) -> Result<Committed, IndexError> {
-        self.write(|tx| {
-            let Some(staged) = waiting(tx, id, sha256)? else { return Ok(Committed::Stale) };
-            let live = tx.query_row("SELECT live FROM documents WHERE id = ?1", [blob(id)], |row| row.get(0))?;
-            hide(tx, staged)?;
-            hide(tx, live)?;
-            tx.prepare_cached(
-                "UPDATE documents SET state = 'unreadable', reason = ?2, detail = ?3, live = NULL, staged = NULL, indexed_at = NULL
-                 WHERE id = ?1",
-            )?
-            .execute(params![blob(id), why.reason.as_str(), why.detail])?;
-            Ok(Committed::At(last_seq(tx)?))
-        })
-    }
-
     /// Makes every staged version that both indexes hold (changes up to `upto`) searchable, in one transaction. How many.
     pub fn flip(&self, upto: Seq) -> Result<u64, IndexError> {
         let any = self.read(|tx| {
@@ -292,25 +207,8 @@ impl Catalog {
     }
 }
 
-/// Gives a version that was just inserted its change and makes it what its document waits for.
-fn stage(tx: &Transaction<'_>, id: DocumentId, version: i64) -> Result<Committed, IndexError> {
-    let seq = add_change(tx, version, "insert")?;
-    tx.prepare_cached("UPDATE versions SET seq = ?2 WHERE id = ?1")?.execute([version, seq])?;
-    tx.prepare_cached("UPDATE documents SET staged = ?2 WHERE id = ?1")?.execute(params![blob(id), version])?;
-    Ok(Committed::At(Seq(seq as u64)))
-}
-
-/// The id that the next chunk gets; AUTOINCREMENT's own counter, so that ids of purged chunks stay unused.
-fn next_chunk(tx: &Transaction<'_>) -> Result<i64, IndexError> {
-    let last = tx
-        .prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'")?
-        .query_row([], |row| row.get::<_, i64>(0))
-        .optional()?;
-    Ok(last.unwrap_or(0) + 1)
-}
-
 /// The last change ever made; AUTOINCREMENT's own counter, so that it outlives the purging of old changes.
-fn last_seq(tx: &Transaction<'_>) -> Result<Seq, IndexError> {
+pub(super) fn last_seq(tx: &Transaction<'_>) -> Result<Seq, IndexError> {
     let last = tx
         .prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'changes'")?
         .query_row([], |row| row.get::<_, i64>(0))
