@@ -108,6 +108,7 @@ fn commit(collection: &Collection, embedder: &Embedder, number: u64, chunks: usi
         chunks: Vec::new(),
         fingerprint: Some(Fingerprint(embedder.fingerprint().0.clone())),
         vectors: Vec::new(),
+        ..NewVersion::default()
     };
     let mut at = 0;
     for ordinal in 0..chunks {

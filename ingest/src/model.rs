@@ -25,7 +25,7 @@ pub struct ChunkId(pub u64);
 pub struct Seq(pub u64);
 
 /// SHA-256 of a file's bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Default, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Sha256(pub [u8; 32]);
 
 /// First 16 bytes of the SHA-256 of a chunk's trimmed text: the key under which its vector is kept.

@@ -14,6 +14,7 @@ Examples:
   strongroom ask \"When can the lease be terminated?\"
   strongroom search \"notice period\" -c acme --limit 5
   strongroom status                       what is indexed, pending, unreadable and why
+  strongroom coverage acme                what of a client could not be read
   strongroom doctor                       what this machine lacks, and how to get it
 
 Commands talk to the running server of the data folder; where none runs, they open the folder themselves.
@@ -64,7 +65,23 @@ pub enum Command {
     Collections,
     /// Build indexes anew from what is stored, without reading any file again
     Rebuild(Rebuild),
-    /// Try failed documents again, and those whose reading crashed or took too long
+    /// Show what of a collection could not be read, why, and what to do about it
+    Coverage {
+        /// The collection
+        collection: String,
+    },
+    /// Keep a password that opens files of a collection; it is asked for, or read from standard input
+    Password {
+        /// The collection
+        collection: String,
+        /// Only for the document at this path
+        #[arg(long)]
+        path: Option<String>,
+        /// Forget the passwords that were given
+        #[arg(long)]
+        forget: bool,
+    },
+    /// Try again what failed or could not be read, for example after tesseract was installed
     Retry {
         /// Only this collection
         collection: Option<String>,

@@ -11,6 +11,7 @@ mod api;
 mod args;
 mod ask;
 mod config_command;
+mod coverage;
 mod doctor;
 mod log;
 mod manage;
@@ -82,6 +83,8 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Status { collection } => status::status(&here, collection.as_deref()),
         Command::Collections => status::collections(&here),
         Command::Rebuild(rebuild) => manage::rebuild(&here, &rebuild),
+        Command::Coverage { collection } => coverage::coverage(&here, &collection),
+        Command::Password { collection, path, forget } => coverage::password(&here, &collection, path.as_deref(), forget),
         Command::Retry { collection } => manage::retry(&here, collection.as_deref()),
         Command::Pause => manage::pause(&here, true),
         Command::Resume => manage::pause(&here, false),

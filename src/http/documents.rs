@@ -260,6 +260,13 @@ mod tests {
             modified_at: jiff::Timestamp::UNIX_EPOCH,
             indexed_at: None,
             version: None,
+            is_member: false,
+            members: Vec::new(),
+            author: None,
+            written_at: None,
+            note: None,
+            engines: None,
+            qualities: Vec::new(),
         }
     }
 

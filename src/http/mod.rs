@@ -25,6 +25,7 @@ pub mod serve;
 mod answers;
 mod body;
 mod collections;
+mod coverage;
 mod docs;
 mod documents;
 mod layers;
@@ -135,6 +136,8 @@ fn described() -> OpenApiRouter<Arc<Context>> {
     OpenApiRouter::with_openapi(openapi::head())
         .routes(routes!(collections::list_collections, collections::create_collection))
         .routes(routes!(collections::get_collection, collections::destroy_collection))
+        .routes(routes!(coverage::get_coverage))
+        .routes(routes!(coverage::add_password, coverage::forget_passwords))
         .routes(routes!(documents::list_documents))
         .routes(routes!(documents::get_document, upload::put_document, documents::delete_document))
         .routes(routes!(search::search))

@@ -12,6 +12,8 @@ pub(super) enum List {
     Collections,
     /// Documents of one collection, by path.
     Documents,
+    /// What of one collection was not read, by path.
+    Unread,
 }
 
 impl List {
@@ -19,6 +21,7 @@ impl List {
         match self {
             Self::Collections => 'c',
             Self::Documents => 'd',
+            Self::Unread => 'u',
         }
     }
 

@@ -46,8 +46,10 @@ impl JsonRequest for SearchRequest {
     // A filter may name thousands of paths.
     const LIMIT: usize = 8 * 1024 * 1024;
     const FIELDS: &'static [&'static str] = &["query", "collections", "limit", "mode", "filter", "explain"];
-    const NESTED: &'static [(&'static str, &'static [&'static str])] =
-        &[("filter", &["paths", "path_prefix", "types", "modified_from", "modified_to"])];
+    const NESTED: &'static [(&'static str, &'static [&'static str])] = &[(
+        "filter",
+        &["paths", "path_prefix", "types", "modified_from", "modified_to", "author", "written_from", "written_to"],
+    )];
 }
 
 /// Which indexes are asked.
@@ -83,6 +85,17 @@ pub(super) struct Filter {
     #[serde(default)]
     #[schema(format = DateTime)]
     pub modified_to: Option<String>,
+    /// Part of the author's name by the document's own metadata, whatever its case.
+    #[serde(default)]
+    pub author: Option<String>,
+    /// Written or sent at this time or later, by the document's own metadata; RFC 3339.
+    #[serde(default)]
+    #[schema(format = DateTime)]
+    pub written_from: Option<String>,
+    /// Written or sent at this time or earlier; RFC 3339.
+    #[serde(default)]
+    #[schema(format = DateTime)]
+    pub written_to: Option<String>,
 }
 
 /// What a search found.
@@ -233,6 +246,9 @@ fn asked(request: SearchRequest) -> Result<(Option<Vec<String>>, Query), Problem
         types: filter.types,
         modified_from: time("filter.modified_from", filter.modified_from)?,
         modified_to: time("filter.modified_to", filter.modified_to)?,
+        author: filter.author,
+        written_from: time("filter.written_from", filter.written_from)?,
+        written_to: time("filter.written_to", filter.written_to)?,
     };
     let explain = request.explain.unwrap_or(false);
     Ok((request.collections.map(distinct), Query { text: request.query, mode, limit, filter, explain }))

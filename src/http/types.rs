@@ -141,6 +141,21 @@ pub(super) struct DocumentBody {
     /// When its searchable version became searchable; null if it has none.
     #[schema(format = DateTime)]
     pub indexed_at: Option<String>,
+    /// Who wrote it, by its own metadata; null if it doesn't say.
+    pub author: Option<String>,
+    /// When it was written or sent, by its own metadata; null if it doesn't say.
+    #[schema(format = DateTime)]
+    pub written_at: Option<String>,
+    /// What people should know though it was read, such as that its name promises another format.
+    pub note: Option<String>,
+    /// Which engine read it, or which pages; null until it was read.
+    #[schema(example = "1-3 pdf_oxide, 4 tesseract")]
+    pub engines: Option<String>,
+    /// How much like text its worst page is, in percent; null where nobody judged.
+    pub quality: Option<u8>,
+    /// What is inside it: attachments, files in an archive.
+    #[schema(no_recursion)]
+    pub members: Vec<DocumentBody>,
 }
 
 impl From<DocumentRecord> for DocumentBody {
@@ -160,6 +175,12 @@ impl From<DocumentRecord> for DocumentBody {
             chunks: record.chunks,
             modified_at: record.modified_at.to_string(),
             indexed_at: record.indexed_at.map(|time| time.to_string()),
+            author: record.author,
+            written_at: record.written_at.map(|time| time.to_string()),
+            note: record.note,
+            engines: record.engines,
+            quality: record.qualities.into_iter().flatten().min(),
+            members: record.members.into_iter().map(Self::from).collect(),
         }
     }
 }

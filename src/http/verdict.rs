@@ -22,6 +22,7 @@ impl From<PipelineError> for Problem {
             PipelineError::Watched => {
                 Self::new(StatusCode::CONFLICT, "watched_collection", "A watched folder keeps this collection", said)
             }
+            PipelineError::Member => Self::new(StatusCode::CONFLICT, "member", "It is part of another file", said),
             PipelineError::NotWatched => {
                 Self::new(StatusCode::CONFLICT, "not_watched", "No watched folder keeps this collection", said)
             }
@@ -80,6 +81,7 @@ mod tests {
             (PipelineError::BadName, 400, "bad_name"),
             (PipelineError::BadPath("is odd"), 400, "bad_path"),
             (PipelineError::Watched, 409, "watched_collection"),
+            (PipelineError::Member, 409, "member"),
             (PipelineError::NotWatched, 409, "not_watched"),
             (PipelineError::Busy, 503, "busy"),
             (PipelineError::TooLarge { limit: 5 }, 413, "too_large"),

@@ -1,6 +1,6 @@
 //! The parent's side of extraction: streams a file into a worker, reads its answer, and turns any end into a reason.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;

@@ -9,7 +9,7 @@ use std::io::{self, Read, Write};
 use serde::{Deserialize, Serialize};
 
 use super::{Tool, Unreadable};
-use crate::model::{Extraction, Heading, Page, Reason};
+use crate::model::{Extraction, Heading, Page};
 
 /// Exit status of a worker that could not limit itself or did not understand its request.
 pub(super) const EXIT_UNUSABLE: u8 = 70;
@@ -186,7 +186,10 @@ pub(super) fn read_message(input: &mut impl Read, most_bytes: u64) -> io::Result
         return Ok(None);
     };
     let invalid = || io::Error::from(io::ErrorKind::InvalidData);
-    let unreadable = |reason: String, detail| Ok(Unreadable { reason: reason.parse().map_err(|_| invalid())?, detail });
+    let unreadable = |reason: String, detail| match reason.parse() {
+        Ok(reason) => Ok(Unreadable { reason, detail }),
+        Err(_) => Err(invalid()),
+    };
     let named = |name: String| if name.is_empty() || name.len() > LONGEST_NAME { Err(invalid()) } else { Ok(name) };
     Ok(Some(match serde_json::from_slice(&header)? {
         Header::Read { title, author, written_at, media_type, note, pages, headings, missing_pages, cpu_ms } => {

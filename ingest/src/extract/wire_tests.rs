@@ -1,6 +1,7 @@
 //! Messages there and back, and messages that a broken worker could send.
 
 use super::*;
+use crate::model::Reason;
 
 fn extraction() -> Extraction {
     Extraction {

@@ -79,6 +79,8 @@ pub struct DocumentRecord {
     pub version: Option<VersionId>,
     /// Whether it is inside another file; its path then begins with that file's, and `!/`.
     pub is_member: bool,
+    /// What is inside it, in order of path; empty for members.
+    pub members: Vec<DocumentRecord>,
     /// Who wrote it, by its own metadata.
     pub author: Option<String>,
     /// When it was written or sent, by its own metadata.

@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use super::shared::Ask;
 use super::{Destroyed, Pipeline, PipelineError, housekeeping, reconcile};
-use crate::index::records::CollectionRecord;
+use crate::index::records::{CollectionRecord, Coverage, DocumentPage};
 use crate::index::{Collection, IndexError};
 use crate::model::{Reason, Sha256};
 
+/// Reasons that may have passed, or that better engines may know nothing of.
+pub(super) const AGAIN: [Reason; 6] =
+    [Reason::Crashed, Reason::Timeout, Reason::Unsupported, Reason::Scanned, Reason::NoPermission, Reason::Damaged];
 /// A part of a file this long is looked for after a collection was destroyed.
 const SAMPLE_BYTES: usize = 48;
 
@@ -110,11 +113,33 @@ impl Pipeline {
     /// Tries documents again that failed by our fault, or could not be read for a reason that may have passed. How many.
     pub fn retry(&self, name: &str) -> Result<u64, PipelineError> {
         let collection = self.shared.store.by_name(name)?;
-        let again =
-            [Reason::Crashed, Reason::Timeout, Reason::Unsupported, Reason::Scanned, Reason::NoPermission, Reason::Damaged];
-        let ids = collection.catalog().retry(&again)?;
+        let ids = collection.catalog().retry(&AGAIN, Some(&self.shared.extractor.engines()))?;
         ids.iter().for_each(|id| reconcile::enqueue(&self.shared, collection.id(), *id, 0));
         Ok(ids.len() as u64)
+    }
+
+    /// What of a collection was read, in sums.
+    pub fn coverage(&self, name: &str) -> Result<Coverage, PipelineError> {
+        Ok(self.shared.store.by_name(name)?.catalog().coverage()?)
+    }
+
+    /// Documents and members that were not read, or not all of them, in order of path, after the path `after`.
+    pub fn unread(&self, name: &str, after: Option<&str>, limit: usize) -> Result<DocumentPage, PipelineError> {
+        Ok(self.shared.store.by_name(name)?.catalog().unread(after, limit)?)
+    }
+
+    /// Keeps a password for the document at a path, or for all of a collection. What needed one is tried again: how many.
+    pub fn add_password(&self, name: &str, path: Option<&str>, password: &str) -> Result<u64, PipelineError> {
+        let collection = self.shared.store.by_name(name)?;
+        collection.catalog().add_password(path, password)?;
+        let ids = collection.catalog().retry(&[Reason::Password], None)?;
+        ids.iter().for_each(|id| reconcile::enqueue(&self.shared, collection.id(), *id, 0));
+        Ok(ids.len() as u64)
+    }
+
+    /// Forgets the passwords for a path, or all of a collection's. How many.
+    pub fn remove_passwords(&self, name: &str, path: Option<&str>) -> Result<u64, PipelineError> {
+        Ok(self.shared.store.by_name(name)?.catalog().remove_passwords(path)?)
     }
 
     /// Builds both indexes of a collection anew beside the old ones and flips to them; waits until done. With the model that is

@@ -65,7 +65,7 @@ impl Pipeline {
         };
         if registered.unchanged {
             // Failed before with the same bytes: once more, and whatever else failed with it.
-            collection.catalog().retry(&[])?;
+            collection.catalog().retry(&[], None)?;
             reconcile::enqueue_all(&self.shared, &collection)?;
         }
         reconcile::enqueue(&self.shared, collection.id(), registered.id, upload.bytes);
@@ -125,6 +125,9 @@ impl Pipeline {
         let entry = self.entry(collection)?;
         let collection = self.shared.store.by_id(entry.id)?;
         let document = collection.catalog().document(path)?.ok_or(PipelineError::NoDocument)?;
+        if document.is_member {
+            return Err(PipelineError::Member);
+        }
         let file = match &entry.watched {
             Some(root) => watch::read_file(Path::new(path), root)
                 .map_err(|error| PipelineError::Unavailable(format!("the original can't be read: {error}")))?,
@@ -137,6 +140,9 @@ impl Pipeline {
     pub fn delete(&self, collection: &str, path: &str, purge: bool) -> Result<(), PipelineError> {
         let entry = self.unwatched(collection)?;
         let collection = self.shared.store.by_id(entry.id)?;
+        if collection.catalog().document(path)?.is_some_and(|document| document.is_member) {
+            return Err(PipelineError::Member);
+        }
         if collection.catalog().remove(&[path.to_owned()])? == 0 {
             return Err(PipelineError::NoDocument);
         }

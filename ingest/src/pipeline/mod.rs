@@ -28,6 +28,9 @@ use shared::{Ask, Shared};
 
 pub use uploads::Upload;
 
+/// Name under which a catalog keeps which engines tried its documents last.
+const ENGINES: &str = "engines";
+
 /// How long each kind of thread may take to end.
 const STOP_GRACE: Duration = Duration::from_secs(3);
 
@@ -89,6 +92,9 @@ pub enum PipelineError {
     /// The collection's truth is a watched folder.
     #[error("the collection is kept by a watched folder: change the file there")]
     Watched,
+    /// It is inside another file.
+    #[error("it is inside another file, and only that file has an original and can be changed")]
+    Member,
     /// The collection is not kept by a watched folder.
     #[error("the collection is not kept by a watched folder")]
     NotWatched,
@@ -262,8 +268,14 @@ impl Pipeline {
     fn resume_pending(&self) -> Result<(), PipelineError> {
         for entry in self.shared.store.registry().all()? {
             let resumed = self.shared.store.by_id(entry.id).and_then(|collection| {
-                // What failed in an earlier run is tried once more.
-                collection.catalog().retry(&[])?;
+                // What failed in an earlier run is tried once more; what could not be read, by engines that are new.
+                let engines = self.shared.extractor.engines();
+                if collection.catalog().meta(ENGINES)?.as_deref() == Some(&engines) {
+                    collection.catalog().retry(&[], None)?;
+                } else {
+                    collection.catalog().retry(&collections::AGAIN, Some(&engines))?;
+                    collection.catalog().set_meta(&[(ENGINES, &engines)])?;
+                }
                 reconcile::enqueue_all(&self.shared, &collection)?;
                 if collection.catalog().has_unapplied()? {
                     self.shared.store.tasks().apply(entry.id);

@@ -162,7 +162,7 @@ impl Sweeper<'_> {
         let troubled = std::mem::take(&mut *self.shared.troubled.lock());
         for id in troubled {
             let tried = self.shared.store.by_id(id).and_then(|collection| {
-                collection.catalog().retry(&[])?;
+                collection.catalog().retry(&[], None)?;
                 reconcile::enqueue_all(self.shared, &collection)
             });
             match tried {

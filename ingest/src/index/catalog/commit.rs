@@ -81,7 +81,7 @@ impl Catalog {
             let inside = new.members.iter().filter_map(|member| member.outcome.as_ref().ok());
             let mut hashes = inside.chain([new]).flat_map(|version| &version.chunks).map(|new| &new.hash).peekable();
             match fingerprint {
-                Some(fingerprint) if vectors::lacking(tx, fingerprint, hashes, &new.vectors)? => {
+                Some(fingerprint) if vectors::lacking(tx, fingerprint, &mut hashes, &new.vectors)? => {
                     return Ok(Committed::OtherModel);
                 }
                 Some(fingerprint) => vectors::insert(tx, fingerprint, &new.vectors)?,

@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::Catalog;
-use super::reads::{RECORD, record};
+use super::reads::{RECORD, page};
 use crate::index::IndexError;
 use crate::index::records::{Coverage, DocumentPage};
 use crate::model::Reason;
@@ -50,14 +50,7 @@ impl Catalog {
                 "{RECORD} WHERE d.path > ?1 AND d.state IN ('unreadable', 'partial', 'failed') ORDER BY d.path LIMIT ?2"
             ))?;
             let mut rows = statement.query(params![after.unwrap_or(""), limit as i64 + 1])?;
-            let mut documents = Vec::new();
-            while let Some(row) = rows.next()? {
-                documents.push(record(row)?);
-            }
-            let more = documents.len() > limit;
-            documents.truncate(limit);
-            let next = documents.last().filter(|_| more).map(|last| last.path.clone());
-            Ok(DocumentPage { documents, next })
+            page(tx, &mut rows, limit)
         })
     }
 }

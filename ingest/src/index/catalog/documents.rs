@@ -217,23 +217,22 @@ impl Catalog {
         })
     }
 
-    /// Makes documents pending again: failed ones, and unreadable ones of the given reasons. Their ids.
-    pub fn retry(&self, reasons: &[Reason]) -> Result<Vec<DocumentId>, IndexError> {
+    /// Makes documents pending again: failed ones, unreadable ones of the given reasons and those that hold such a member, and,
+    /// where `engines` are given, those that other engines could read only in part. Their ids.
+    pub fn retry(&self, reasons: &[Reason], engines: Option<&str>) -> Result<Vec<DocumentId>, IndexError> {
+        let reasons: Vec<&str> = reasons.iter().map(|reason| reason.as_str()).collect();
+        let reasons = serde_json::Value::from(reasons).to_string();
         self.write(|tx| {
-            let mut ids = Vec::new();
-            {
-                let mut statement = tx.prepare(
-                    "SELECT id, state, reason FROM documents WHERE state IN ('failed', 'unreadable') AND parent IS NULL",
-                )?;
-                let mut rows = statement.query([])?;
-                while let Some(row) = rows.next()? {
-                    let reason: Option<String> = row.get(2)?;
-                    let failed = row.get::<_, String>(1)? == "failed";
-                    if failed || reasons.iter().any(|one| Some(one.as_str()) == reason.as_deref()) {
-                        ids.push(id_of(row.get(0)?)?);
-                    }
-                }
-            }
+            let mut statement = tx.prepare(
+                "SELECT d.id FROM documents d LEFT JOIN versions v ON v.id = d.live
+                 WHERE d.parent IS NULL AND d.staged IS NULL AND (d.state = 'failed'
+                    OR (d.state = 'unreadable' AND d.reason IN (SELECT value FROM json_each(?1)))
+                    OR (?2 IS NOT NULL AND d.state = 'partial' AND substr(v.extractor, 1, length(?2) + 1) != ?2 || ' ')
+                    OR (d.state IN ('indexed', 'partial') AND d.id IN (SELECT parent FROM documents m
+                        WHERE m.parent IS NOT NULL AND m.state = 'unreadable' AND m.reason IN (SELECT value FROM json_each(?1)))))",
+            )?;
+            let rows = statement.query_map(params![reasons, engines], |row| row.get::<_, Vec<u8>>(0))?;
+            let ids = rows.map(|id| id_of(id?)).collect::<Result<Vec<_>, IndexError>>()?;
             for id in &ids {
                 tx.prepare_cached(
                     "UPDATE documents SET state = 'pending', reason = NULL, detail = NULL, queued = ?2 WHERE id = ?1",

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use rusqlite::{OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
-use super::Catalog;
 use super::commit::{insert_version, stage};
 use super::documents::{blob, id_of, now_ns};
 use super::reads::{RECORD, record};
@@ -15,7 +14,7 @@ use crate::index::records::DocumentRecord;
 use crate::model::DocumentId;
 
 /// Between a document's path and the name of what is inside it.
-pub(crate) const INSIDE: &str = "!/";
+const INSIDE: &str = "!/";
 
 /// A member as it stands.
 struct Known {
@@ -139,17 +138,13 @@ fn free_path(tx: &Transaction<'_>, wanted: String) -> Result<String, IndexError>
     Ok(path)
 }
 
-impl Catalog {
-    /// What is inside a document, in order of path.
-    pub fn members(&self, parent: DocumentId) -> Result<Vec<DocumentRecord>, IndexError> {
-        self.read(|tx| {
-            let mut statement = tx.prepare_cached(&format!("{RECORD} WHERE d.parent = ?1 ORDER BY d.path"))?;
-            let mut rows = statement.query([blob(parent)])?;
-            let mut members = Vec::new();
-            while let Some(row) = rows.next()? {
-                members.push(record(row)?);
-            }
-            Ok(members)
-        })
+/// What is inside a document, in order of path.
+pub(super) fn records(tx: &Transaction<'_>, parent: DocumentId) -> Result<Vec<DocumentRecord>, IndexError> {
+    let mut statement = tx.prepare_cached(&format!("{RECORD} WHERE d.parent = ?1 ORDER BY d.path"))?;
+    let mut rows = statement.query([blob(parent)])?;
+    let mut members = Vec::new();
+    while let Some(row) = rows.next()? {
+        members.push(record(row)?);
     }
+    Ok(members)
 }

@@ -19,7 +19,6 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use documents::{Known, Observed, Pending, Registered};
-pub(crate) use members::INSIDE;
 pub(crate) use reads::file_name;
 pub(super) use vectors::{DIMENSION, VECTOR_GENERATION};
 pub use versions::{ChangeKind, ChangeRow, Committed, NewChunk, NewMember, NewVersion, Unreadable};

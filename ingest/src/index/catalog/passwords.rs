@@ -4,19 +4,17 @@ use rusqlite::params;
 
 use super::Catalog;
 use crate::index::IndexError;
-use crate::model::Reason;
 
 /// Stands for every document of the collection.
 const ALL: &str = "";
 
 impl Catalog {
-    /// Keeps a password for the document at a path, or for all documents. What needed one becomes pending again: how many.
-    pub fn add_password(&self, path: Option<&str>, password: &str) -> Result<u64, IndexError> {
+    /// Keeps a password for the document at a path, or for all documents.
+    pub fn add_password(&self, path: Option<&str>, password: &str) -> Result<(), IndexError> {
         self.write(|tx| {
             tx.execute("INSERT OR IGNORE INTO passwords VALUES (?1, ?2)", [path.unwrap_or(ALL), password])?;
             Ok(())
-        })?;
-        self.retry(&[Reason::Password]).map(|ids| ids.len() as u64)
+        })
     }
 
     /// Forgets the passwords for a path, or all there are. How many.

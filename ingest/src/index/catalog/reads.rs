@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use rusqlite::types::Value;
-use rusqlite::{Row, params, params_from_iter};
+use rusqlite::{Row, Rows, Transaction, params, params_from_iter};
 
 use super::documents::{blob, id_of, sha_of, state_of};
-use super::{Catalog, ChangeKind, ChangeRow};
+use super::{Catalog, ChangeKind, ChangeRow, members};
 use crate::index::IndexError;
 use crate::index::records::{Counts, DocumentFilter, DocumentPage, DocumentRecord, DocumentRef, LiveChunk, StoredChunk};
 use crate::model::{ChunkId, DocumentId, DocumentState, Scope, Seq, Span, TextHash, VersionId};
@@ -54,12 +54,33 @@ pub(super) fn record(row: &Row<'_>) -> Result<DocumentRecord, IndexError> {
         indexed_at: row.get::<_, Option<i64>>(8)?.map(time),
         version: row.get::<_, Option<i64>>(9)?.map(|id| VersionId(id as u64)),
         is_member: row.get(15)?,
+        members: Vec::new(),
         author: row.get(16)?,
         written_at: row.get::<_, Option<i64>>(17)?.and_then(|seconds| Timestamp::from_second(seconds).ok()),
         note: row.get(18)?,
         engines: row.get(19)?,
         qualities: row.get::<_, Option<String>>(20)?.map_or_else(Vec::new, |text| qualities(&text)),
     })
+}
+
+/// The record with what is inside the document.
+fn with_members(tx: &Transaction<'_>, mut record: DocumentRecord) -> Result<DocumentRecord, IndexError> {
+    if !record.is_member {
+        record.members = members::records(tx, record.id)?;
+    }
+    Ok(record)
+}
+
+/// The first `limit` of the rows, and whether there are more.
+pub(super) fn page(tx: &Transaction<'_>, rows: &mut Rows<'_>, limit: usize) -> Result<DocumentPage, IndexError> {
+    let mut documents = Vec::new();
+    while let Some(row) = rows.next()? {
+        documents.push(with_members(tx, record(row)?)?);
+    }
+    let more = documents.len() > limit;
+    documents.truncate(limit);
+    let next = documents.last().filter(|_| more).map(|last| last.path.clone());
+    Ok(DocumentPage { documents, next })
 }
 
 /// A number a page, as they are kept.
@@ -120,7 +141,7 @@ impl Catalog {
         self.read(|tx| {
             let mut statement = tx.prepare_cached(&format!("{RECORD} WHERE d.path = ?1"))?;
             let mut rows = statement.query([path])?;
-            rows.next()?.map(record).transpose()
+            rows.next()?.map(record).transpose()?.map(|found| with_members(tx, found)).transpose()
         })
     }
 
@@ -129,7 +150,7 @@ impl Catalog {
         self.read(|tx| {
             let mut statement = tx.prepare_cached(&format!("{RECORD} WHERE d.id = ?1"))?;
             let mut rows = statement.query([blob(id)])?;
-            rows.next()?.map(record).transpose()
+            rows.next()?.map(record).transpose()?.map(|found| with_members(tx, found)).transpose()
         })
     }
 
@@ -150,14 +171,7 @@ impl Catalog {
                 "{RECORD} WHERE d.path > ?1 AND d.parent IS NULL AND (?2 IS NULL OR d.state = ?2 OR d.state = ?3) ORDER BY d.path LIMIT ?4"
             ))?;
             let mut rows = statement.query(params![after.unwrap_or(""), first, second, limit as i64 + 1])?;
-            let mut documents = Vec::new();
-            while let Some(row) = rows.next()? {
-                documents.push(record(row)?);
-            }
-            let more = documents.len() > limit;
-            documents.truncate(limit);
-            let next = documents.last().filter(|_| more).map(|last| last.path.clone());
-            Ok(DocumentPage { documents, next })
+            page(tx, &mut rows, limit)
         })
     }
 

@@ -62,6 +62,7 @@ fn version(content: &str) -> NewVersion {
         chunks,
         fingerprint: Some(Fingerprint("model-a".into())),
         vectors,
+        ..NewVersion::default()
     }
 }
 

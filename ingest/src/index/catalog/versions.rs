@@ -3,9 +3,9 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::Catalog;
-use super::documents::{blob, now_ns};
+use super::documents::now_ns;
 use crate::index::IndexError;
-use crate::model::{Chunk, ChunkId, DocumentId, Fingerprint, Reason, Seq, Sha256, TextHash, VersionId};
+use crate::model::{Chunk, ChunkId, Fingerprint, Reason, Seq, Sha256, TextHash, VersionId};
 
 /// A chunk on its way into the catalog.
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub struct NewChunk {
 }
 
 /// What reading a document gave.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct NewVersion {
     /// The bytes it was read from; must still be the document's.
     pub sha256: Sha256,
