@@ -4,6 +4,7 @@
 mod canary;
 mod cli;
 mod config;
+mod corpus;
 mod faults;
 mod kill;
 mod openapi;
