@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod corpus;
 mod faults;
+mod growth;
 mod kill;
 mod openapi;
 mod rest_answers;

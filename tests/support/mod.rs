@@ -4,6 +4,7 @@ pub mod http;
 
 use std::io::Read as _;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -31,6 +32,8 @@ pub struct Start<'a> {
     pub environment: Vec<(&'a str, String)>,
     /// What `strongroom.toml` holds beside the test's own settings.
     pub config: &'a str,
+    /// The user that the server runs as; only root can choose one.
+    pub user: Option<u32>,
 }
 
 /// The binary under test.
@@ -62,7 +65,17 @@ impl Server {
             start.config
         );
         std::fs::write(&config, settings).unwrap();
-        let mut command = Command::new(binary());
+        let mut command = match start.user {
+            // Another user may not look into the folder where the binary was built.
+            Some(user) => {
+                let copied = data.with_extension("binary");
+                std::fs::copy(binary(), &copied).unwrap();
+                let mut command = Command::new(copied);
+                command.uid(user).gid(user).env("HOME", data.parent().unwrap());
+                command
+            }
+            None => Command::new(binary()),
+        };
         command
             .arg("serve")
             .args(&start.folders)
