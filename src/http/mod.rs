@@ -33,7 +33,10 @@ mod operate;
 mod paging;
 mod params;
 mod paths;
+mod qdrant;
 mod search;
+mod shape;
+mod source;
 mod types;
 mod upload;
 mod verdict;
@@ -123,7 +126,7 @@ pub fn router(door: Arc<Door>, via: Via) -> Router {
         routes = routes.merge(operate::control_only());
     }
     let (routes, _) = routes.split_for_parts();
-    let routes = routes.with_state(context).merge(docs::router());
+    let routes = routes.merge(qdrant::router()).with_state(context).merge(docs::router());
     let guarded = match via {
         Via::Tcp => guard::guarded(routes, door.names.clone()),
         Via::ControlSocket => routes,
