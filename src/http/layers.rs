@@ -96,7 +96,7 @@ fn time_limit(method: &Method, route: &str, limits: &Limits) -> Option<Duration>
     if *method == Method::PUT || *method == Method::DELETE || route.ends_with("/rebuild") {
         return None;
     }
-    Some(if route.ends_with("/answers") { limits.answer } else { limits.request })
+    Some(if route.ends_with("/answers") || route == "/mcp" { limits.answer } else { limits.request })
 }
 
 /// The caller's own id if it is harmless, else a new one.

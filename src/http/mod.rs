@@ -29,6 +29,7 @@ mod coverage;
 mod docs;
 mod documents;
 mod layers;
+mod mcp;
 mod operate;
 mod paging;
 mod params;
@@ -126,7 +127,8 @@ pub fn router(door: Arc<Door>, via: Via) -> Router {
         routes = routes.merge(operate::control_only());
     }
     let (routes, _) = routes.split_for_parts();
-    let routes = routes.merge(qdrant::router()).with_state(context).merge(docs::router());
+    let mcp = mcp::router(&context);
+    let routes = routes.merge(qdrant::router()).with_state(context).merge(docs::router()).merge(mcp);
     let guarded = match via {
         Via::Tcp => guard::guarded(routes, door.names.clone()),
         Via::ControlSocket => routes,

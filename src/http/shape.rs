@@ -87,7 +87,9 @@ mod tests {
 
     #[tokio::test]
     async fn each_shape_keeps_the_status_and_when_to_come_back() {
-        for (shape, pointer) in [(Shape::Qdrant, "/status/error"), (Shape::JsonRpc, "/error/message"), (Shape::Problem, "/detail")] {
+        for (shape, pointer) in
+            [(Shape::Qdrant, "/status/error"), (Shape::JsonRpc, "/error/message"), (Shape::Problem, "/detail")]
+        {
             let response = shape.render(&Problem::busy("Try again later."), "r1");
             assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (503, &HeaderValue::from_static("5")));
             let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();

@@ -58,7 +58,8 @@ fn content(hit: &Hit, base: Option<&str>) -> Value {
 /// same. Unique within its collection, as ids of points are.
 fn id(hit: &Hit) -> String {
     let (start, length) = (u128::from(hit.span.start), u128::from(hit.span.end.saturating_sub(hit.span.start)));
-    let (version, start, length) = (u128::from(hit.version.0) & 0xff_ffff_ffff, start & 0xff_ffff_ffff, length & 0xff_ffff_ffff);
+    let (version, start, length) =
+        (u128::from(hit.version.0) & 0xff_ffff_ffff, start & 0xff_ffff_ffff, length & 0xff_ffff_ffff);
     // 122 bits are free: 40 each, around the bits that say "version 8" and "variant 2".
     let free = (version << 80) | (start << 40) | length;
     let high = (free >> 62) & 0x0fff_ffff_ffff_ffff;

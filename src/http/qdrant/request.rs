@@ -76,12 +76,13 @@ impl Batch {
             let Value::Object(object) = &value else {
                 return Err(Problem::bad_field("searches", "must hold objects"));
             };
-            let unknown: Vec<String> = object.keys().filter(|name| !FIELDS.contains(&name.as_str())).take(20).cloned().collect();
+            let unknown: Vec<String> =
+                object.keys().filter(|name| !FIELDS.contains(&name.as_str())).take(20).cloned().collect();
             if !unknown.is_empty() {
                 return Err(Problem::unknown_fields(unknown));
             }
-            let search: Search =
-                serde_json::from_value(value).map_err(|_| Problem::bad_field("searches", "hold a value that is not allowed"))?;
+            let search: Search = serde_json::from_value(value)
+                .map_err(|_| Problem::bad_field("searches", "hold a value that is not allowed"))?;
             searches.push(search.nearest()?);
         }
         Ok(searches)
@@ -128,7 +129,8 @@ pub(super) struct Nearest {
 impl Search {
     /// The request held to what can be served.
     pub fn nearest(self) -> Result<Nearest, Problem> {
-        for (name, value) in [("prefetch", &self.prefetch), ("lookup_from", &self.lookup_from), ("shard_key", &self.shard_key)] {
+        for (name, value) in [("prefetch", &self.prefetch), ("lookup_from", &self.lookup_from), ("shard_key", &self.shard_key)]
+        {
             refuse(name, value)?;
         }
         if !matches!(&self.with_vector, Value::Null | Value::Bool(false)) {
@@ -248,7 +250,8 @@ pub(super) enum Payload {
 impl Payload {
     /// Of the request's `with_payload`: a yes or no, a list of keys, or an object with one list.
     pub fn parse(value: Option<Value>) -> Result<Self, Problem> {
-        let refused = || Problem::bad_field("with_payload", "must be a boolean, a list of keys, or `include` or `exclude` with one");
+        let refused =
+            || Problem::bad_field("with_payload", "must be a boolean, a list of keys, or `include` or `exclude` with one");
         let keys = |list: Vec<Value>| -> Result<Vec<String>, Problem> {
             list.iter().map(|key| key.as_str().map(str::to_owned).ok_or_else(refused)).collect()
         };
@@ -292,7 +295,8 @@ impl Payload {
             }
             Self::Exclude(keys) => {
                 for key in keys {
-                    let (outer, inner) = key.split_once('.').map_or((None, key.as_str()), |(outer, inner)| (Some(outer), inner));
+                    let (outer, inner) =
+                        key.split_once('.').map_or((None, key.as_str()), |(outer, inner)| (Some(outer), inner));
                     let within = match outer {
                         None => Some(&mut whole),
                         Some(outer) => whole.get_mut(outer),
