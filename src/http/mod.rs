@@ -30,11 +30,15 @@ mod coverage;
 mod docs;
 mod documents;
 mod layers;
+mod mcp;
 mod operate;
 mod paging;
 mod params;
 mod paths;
+mod qdrant;
 mod search;
+mod shape;
+mod source;
 mod types;
 mod upload;
 mod verdict;
@@ -127,7 +131,8 @@ pub fn router(door: Arc<Door>, via: Via) -> Router {
         routes = routes.merge(operate::control_only());
     }
     let (routes, _) = routes.split_for_parts();
-    let routes = routes.with_state(context).merge(docs::router());
+    let mcp = mcp::router(&context);
+    let routes = routes.merge(qdrant::router()).with_state(context).merge(docs::router()).merge(mcp);
     let guarded = match via {
         Via::Tcp => guard::guarded(routes, door.names.clone()),
         Via::ControlSocket => routes,
