@@ -253,7 +253,13 @@ impl Ask {
                     tried.push(Tried { name: generator.info().name, why: error.to_string() });
                 }
                 Err(Stop::Ask(error)) => return Err(error),
-                Ok(answer) => return Ok((answer, tried)),
+                Ok(answer) => {
+                    if !answer.grounded {
+                        words.void(tell);
+                        tell(Step::Words(&answer.text));
+                    }
+                    return Ok((answer, tried));
+                }
             }
         }
         Err(AskError::Failed("no generator answered".into()))

@@ -24,6 +24,7 @@ pub mod recall;
 pub mod serve;
 
 mod answers;
+mod asking;
 mod body;
 mod collections;
 mod coverage;
@@ -31,6 +32,7 @@ mod docs;
 mod documents;
 mod layers;
 mod mcp;
+mod openai;
 mod operate;
 mod paging;
 mod params;
@@ -56,6 +58,9 @@ const UPLOADS_AT_ONCE: usize = 64;
 /// Requests that wait for a document to become searchable at the same time; each holds one blocking thread.
 const WAITERS_AT_ONCE: usize = 128;
 
+/// Files that are read for others at the same time; each is held in memory.
+const LOADS_AT_ONCE: usize = 2;
+
 /// What the door opens onto. Built once, by `app`.
 pub struct Door {
     /// Changes and lists documents.
@@ -70,6 +75,8 @@ pub struct Door {
     pub limits: Limits,
     /// The names we answer to.
     pub names: AllowedHosts,
+    /// Collections that the pipeline filter adds passages of; none means that there is no filter.
+    pub filter: Vec<String>,
     /// Which text each vector was made of that was handed out a moment ago.
     pub recall: Arc<Recall>,
 }
@@ -115,6 +122,7 @@ struct Context {
     door: Arc<Door>,
     uploads: Semaphore,
     waiters: Semaphore,
+    loads: Semaphore,
 }
 
 type Shared = axum::extract::State<Arc<Context>>;
@@ -125,8 +133,9 @@ pub fn router(door: Arc<Door>, via: Via) -> Router {
         door: Arc::clone(&door),
         uploads: Semaphore::new(UPLOADS_AT_ONCE),
         waiters: Semaphore::new(WAITERS_AT_ONCE),
+        loads: Semaphore::new(LOADS_AT_ONCE),
     });
-    let mut routes = described().merge(documents::undescribed());
+    let mut routes = described().merge(documents::undescribed()).merge(openai::undescribed());
     if via == Via::ControlSocket {
         routes = routes.merge(operate::control_only());
     }
@@ -151,6 +160,7 @@ fn described() -> OpenApiRouter<Arc<Context>> {
         .routes(routes!(documents::get_document, upload::put_document, documents::delete_document))
         .routes(routes!(search::search))
         .routes(routes!(answers::answer))
+        .merge(openai::described())
         .routes(routes!(operate::get_status))
         .routes(routes!(operate::get_indexing))
         .routes(routes!(operate::pause_indexing))
