@@ -20,6 +20,7 @@ pub mod health;
 pub mod metrics;
 pub mod openapi;
 pub mod problem;
+pub mod recall;
 pub mod serve;
 
 mod answers;
@@ -45,6 +46,7 @@ mod verdict;
 pub use guard::AllowedHosts;
 pub use health::Readiness;
 pub use metrics::Metrics;
+pub use recall::Recall;
 pub use serve::{serve_tcp, serve_unix};
 
 use problem::Problem;
@@ -68,6 +70,8 @@ pub struct Door {
     pub limits: Limits,
     /// The names we answer to.
     pub names: AllowedHosts,
+    /// Which text each vector was made of that was handed out a moment ago.
+    pub recall: Arc<Recall>,
 }
 
 /// What is too much for one request.

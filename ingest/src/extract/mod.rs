@@ -17,6 +17,7 @@ mod mail;
 mod markdown;
 mod office;
 mod parent;
+mod parts;
 mod pdf;
 mod process;
 mod text;
@@ -24,6 +25,7 @@ mod tools;
 mod tree;
 mod wire;
 mod worker;
+mod writer;
 
 use std::ffi::OsString;
 use std::io;
