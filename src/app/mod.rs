@@ -130,6 +130,7 @@ impl App {
             ready: Arc::clone(&self.ready),
             limits: Limits { upload_bytes: self.config.indexing.max_file_size, ..Limits::default() },
             names,
+            public_url: self.config.public_url.clone(),
             recall: Arc::clone(&self.recall),
         });
         let routes = crate::http::router(door, via);

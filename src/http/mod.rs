@@ -70,6 +70,8 @@ pub struct Door {
     pub limits: Limits,
     /// The names we answer to.
     pub names: AllowedHosts,
+    /// Where browsers reach this server, for links to documents.
+    pub public_url: Option<String>,
     /// Which text each vector was made of that was handed out a moment ago.
     pub recall: Arc<Recall>,
 }

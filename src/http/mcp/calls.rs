@@ -147,7 +147,7 @@ async fn found(context: &Arc<Context>, wanted: Search) -> Result<SearchResult, P
     let started = Instant::now();
     let found = blocking(move || ask.search(collections.as_deref(), &query)).await?;
     context.door.metrics.count_search(Mode::Hybrid, started.elapsed());
-    Ok(SearchResult::of(found, None))
+    Ok(SearchResult::of(found, context.door.public_url.as_deref()))
 }
 
 /// Gives a document's text.

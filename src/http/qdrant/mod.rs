@@ -127,9 +127,10 @@ async fn search_batch(state: Shared, Path(name): Path<String>, Json(wanted): Jso
 async fn found(context: &Shared, collection: String, wanted: Vec<Nearest>) -> Result<Vec<Vec<Value>>, Problem> {
     let ask = context.door.ask.clone();
     let metrics = Arc::clone(&context.door.metrics);
+    let base = context.door.public_url.clone();
     let mut searches = Vec::with_capacity(wanted.len());
     for nearest in wanted {
-        let text: Option<String> = None;
+        let text = context.door.recall.recall("open", &nearest.vector);
         searches.push((text.filter(|text| check_question("query", text).is_ok()), nearest));
     }
     blocking(move || {
@@ -138,7 +139,7 @@ async fn found(context: &Shared, collection: String, wanted: Vec<Nearest>) -> Re
             let started = Instant::now();
             let (mode, found) = one(&ask, &collection, text, &wanted)?;
             metrics.count_search(mode, started.elapsed());
-            lists.push(reply::points(&found.hits, wanted.offset, wanted.threshold, &wanted.payload, None));
+            lists.push(reply::points(&found.hits, wanted.offset, wanted.threshold, &wanted.payload, base.as_deref()));
         }
         Ok::<_, Problem>(lists)
     })
