@@ -21,6 +21,8 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// Further `Origin` values.
     pub allowed_origins: Vec<String>,
+    /// Where browsers reach this server, without a slash at its end; none if nobody said.
+    pub public_url: Option<String>,
     /// Folders of clients; absolute.
     pub watch_folders: Vec<PathBuf>,
     /// Single folders with their collection's name.

@@ -30,6 +30,7 @@ pub(super) fn validate(typed: &Typed, environment: &Environment) -> Result<Confi
         bind: bind(&typed.bind, &mut faults),
         allowed_hosts: typed.allowed_hosts.iter().map(|host| host.trim().to_lowercase()).collect(),
         allowed_origins: origins(&typed.allowed_origins, &mut faults),
+        public_url: typed.public_url.as_deref().and_then(|url| public_url(url, &mut faults)),
         watch_folders: typed.watch_folders.clone(),
         watch: watch(typed, &mut faults),
         indexing: indexing(typed, &mut faults),
@@ -89,6 +90,19 @@ fn origins(typed: &[String], faults: &mut Faults) -> Vec<String> {
         }
     }
     origins
+}
+
+fn public_url(typed: &str, faults: &mut Faults) -> Option<String> {
+    let url = typed.trim().trim_end_matches('/');
+    let is_web =
+        |uri: &Uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() && uri.query().is_none();
+    let bare = |uri: &Uri| uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+    if url.parse::<Uri>().is_ok_and(|uri| is_web(&uri) && bare(&uri)) {
+        return Some(url.to_owned());
+    }
+    // It may hold a password, so it is not repeated.
+    faults.add("public_url", "is not a plain web address: write it like \"https://kb.example\"");
+    None
 }
 
 fn watch(typed: &Typed, faults: &mut Faults) -> Vec<Watch> {
