@@ -18,6 +18,7 @@ mod rest_answers;
 mod rest_collections;
 mod rest_documents;
 mod rest_doors;
+mod rest_members;
 mod rest_search;
 mod rest_texts;
 mod spine;
