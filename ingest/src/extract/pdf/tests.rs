@@ -80,8 +80,8 @@ fn no_text_has_its_reasons() {
 #[test]
 fn both_engines_read_a_plain_page() {
     let bytes = pdf(&[&words("Hello both."), &words("Not asked.")], "");
-    assert_eq!(oxide::read(&bytes).ok().unwrap().pages[0], PageText::Text("Hello both.".into()));
-    let second = second::read(&bytes, Some(&[0]));
+    assert_eq!(oxide::read(&bytes, &[]).ok().unwrap().0.pages[0], PageText::Text("Hello both.".into()));
+    let second = second::read(&bytes, "", Some(&[0]));
     assert_eq!(second[0].as_deref().map(str::trim), Some("Hello both."));
     assert_eq!(second[1], None);
 }
