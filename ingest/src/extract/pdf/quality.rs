@@ -30,8 +30,9 @@ const UNCOMMON_COST: usize = 45;
 /// The commonest words of languages written in that alphabet.
 const COMMON_WORDS: [&str; 60] = [
     "the", "of", "and", "to", "in", "or", "for", "is", "a", "by", "der", "die", "und", "des", "den", "das", "le", "la", "les",
-    "de", "et", "du", "el", "los", "y", "en", "il", "di", "che", "e", "per", "o", "os", "da", "het", "een", "van", "och", "att",
-    "af", "og", "ja", "on", "ei", "i", "w", "na", "z", "se", "v", "u", "je", "az", "ve", "bir", "yang", "dan", "ng", "ya", "si",
+    "de", "et", "du", "el", "los", "y", "en", "il", "di", "che", "e", "per", "o", "os", "da", "het", "een", "van", "och",
+    "att", "af", "og", "ja", "on", "ei", "i", "w", "na", "z", "se", "v", "u", "je", "az", "ve", "bir", "yang", "dan", "ng",
+    "ya", "si",
 ];
 
 /// How much like text it is, in percent.
