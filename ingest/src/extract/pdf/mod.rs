@@ -4,6 +4,7 @@ mod attached;
 mod headings;
 mod hyphens;
 mod info;
+mod notes;
 mod order;
 mod outline;
 mod oxide;
@@ -38,6 +39,8 @@ struct Document {
     /// Whether the engine could open it.
     opened: bool,
     pages: Vec<PageText>,
+    /// What people wrote on them, by page.
+    notes: Vec<Vec<String>>,
     info: info::Info,
     /// What opened it; empty for most.
     password: String,
@@ -128,7 +131,7 @@ fn is_better(second: &str, first: &PageText) -> bool {
 
 fn assemble(pages: Vec<Judged>, document: &Document) -> Answer {
     let mut extraction = Extraction { media_type: "application/pdf".to_owned(), ..Extraction::default() };
-    let texts = readable(&pages);
+    let texts = readable(&pages, &document.notes);
     let mut images = 0;
     let mut failed = 0;
     for (index, ((page, engine), text)) in pages.iter().zip(&texts).enumerate() {
@@ -173,8 +176,8 @@ fn assemble(pages: Vec<Judged>, document: &Document) -> Answer {
     Ok(extraction)
 }
 
-/// The pages' texts as they are kept: clean, without what is printed on every page, words whole.
-fn readable(pages: &[Judged]) -> Vec<String> {
+/// The pages' texts as they are kept: clean, without what is printed on every page, words whole, and notes at their end.
+fn readable(pages: &[Judged], notes: &[Vec<String>]) -> Vec<String> {
     let mut texts: Vec<String> = pages.iter().map(|_| String::new()).collect();
     for ((page, _), out) in pages.iter().zip(&mut texts) {
         if let PageText::Text(text) = page {
@@ -186,7 +189,16 @@ fn readable(pages: &[Judged]) -> Vec<String> {
     for text in &texts {
         words.learn(text);
     }
-    texts.iter().map(|text| hyphens::join(text, &words)).collect()
+    let no_notes = Vec::new();
+    let with_notes = texts.iter().zip(notes.iter().chain(std::iter::repeat(&no_notes))).map(|(text, notes)| {
+        let mut text = hyphens::join(text, &words);
+        for note in notes {
+            text.push_str("\n\n");
+            text.push_str(note);
+        }
+        text
+    });
+    with_notes.collect()
 }
 
 /// Adds a page's text without control characters, with one kind of line end and no white space at its ends.

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use pdf_oxide::object::Object;
 use pdf_oxide::{Error, PdfDocument};
 
-use super::{Document, Failure, PageText, info, order, outline};
+use super::{Document, Failure, PageText, info, notes, order, outline};
 
 pub(super) const ENGINE: &str = "pdf_oxide";
 
@@ -30,7 +30,12 @@ fn open(bytes: &[u8], passwords: &[String]) -> Result<(Document, PdfDocument), F
     let info = guard(|| info::read(&pdf)).unwrap_or_default();
     let mut document = Document { opened: true, info, password, ..Document::default() };
     for index in 0..count {
-        document.pages.push(guard(|| page(&pdf, index)).unwrap_or(PageText::Failed));
+        let page = guard(|| page(&pdf, index)).unwrap_or(PageText::Failed);
+        document.notes.push(match &page {
+            PageText::Text(text) => guard(|| notes::read(&pdf, index, text)).unwrap_or_default(),
+            _ => Vec::new(),
+        });
+        document.pages.push(page);
     }
     document.outline = guard(|| outline::read(&pdf)).unwrap_or_default();
     Ok((document, pdf))
