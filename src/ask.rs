@@ -22,6 +22,14 @@ pub enum AskError {
     /// The mode cannot be served; the text says why and what to do.
     #[error("{0}")]
     ModeUnavailable(String),
+    /// A vector of another model than the collection's.
+    #[error("the vector has {given} dimensions, and the collection's vectors have {wanted}")]
+    Dimension {
+        /// Numbers in the vector that was given.
+        given: usize,
+        /// Numbers in a vector of the collection.
+        wanted: usize,
+    },
     /// An answer over several collections that do not all allow it.
     #[error("an answer over several collections needs `mix = true` in each one's configuration")]
     WouldMix,
@@ -43,6 +51,7 @@ impl From<SearchError> for AskError {
     fn from(error: SearchError) -> Self {
         match error {
             SearchError::ModeUnavailable(why) => Self::ModeUnavailable(why),
+            SearchError::Dimension { given, wanted } => Self::Dimension { given, wanted },
             SearchError::Failed(why) => Self::Failed(why),
         }
     }
@@ -76,6 +85,16 @@ impl Ask {
     pub fn search(&self, collections: Option<&[String]>, query: &Query) -> Result<Found, AskError> {
         let names = self.named(collections)?;
         Ok(self.retriever.search(query, &self.open(&names, collections.is_none())?)?)
+    }
+
+    /// Searches one collection by a vector that the asker brought instead of a question.
+    pub fn nearest(&self, collection: &str, vector: &[f32], query: &Query) -> Result<Found, AskError> {
+        Ok(self.retriever.nearest(vector, query, &[self.store.by_name(collection)?])?)
+    }
+
+    /// Numbers in a vector that `collection` can be searched by; none where that is not known yet.
+    pub fn dimension(&self, collection: &str) -> Result<Option<usize>, AskError> {
+        Ok(self.retriever.dimension(&*self.store.by_name(collection)?)?)
     }
 
     /// Answers from the named collections; `None` means all.

@@ -14,7 +14,7 @@ use strongroom_ingest::pipeline::{Pipeline, PipelineError, PipelineOptions, Watc
 
 use crate::ask::Ask;
 use crate::config::{Config, format_size};
-use crate::http::{AllowedHosts, Door, Limits, Metrics, Readiness, Via};
+use crate::http::{AllowedHosts, Door, Limits, Metrics, Readiness, Recall, Via};
 use crate::models::Models;
 use crate::retrieve::Retriever;
 
@@ -94,6 +94,7 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// How far we have come up.
     pub ready: Arc<Readiness>,
+    recall: Arc<Recall>,
     ask: Ask,
 }
 
@@ -117,7 +118,7 @@ impl App {
         ready.stores_open();
         let ask = Ask::new(Arc::clone(&store), Retriever::new(embedders.clone()), config.mixable());
         let metrics = Arc::new(Metrics::new());
-        Ok(Arc::new(Self { config, models, store, pipeline, embedders, metrics, ready, ask }))
+        Ok(Arc::new(Self { config, models, store, pipeline, embedders, metrics, ready, recall: Arc::default(), ask }))
     }
 
     /// The routes as they are offered on one way in.
@@ -129,6 +130,8 @@ impl App {
             ready: Arc::clone(&self.ready),
             limits: Limits { upload_bytes: self.config.indexing.max_file_size, ..Limits::default() },
             names,
+            public_url: self.config.public_url.clone(),
+            recall: Arc::clone(&self.recall),
         });
         let routes = crate::http::router(door, via);
         match via {
@@ -168,11 +171,17 @@ fn pipeline_options(config: &Config, purpose: Purpose) -> Result<PipelineOptions
 
 /// The name of the hidden subcommand that makes this program the extraction worker.
 pub const WORKER: &str = "extract-worker";
+/// The name of the hidden subcommand that makes this program the launcher of a tool.
+pub const TOOL: &str = "extract-tool";
 
 fn extract_options(config: &Config) -> Result<ExtractOptions, AppError> {
     let program = std::env::current_exe().map_err(|source| AppError::Io { what: "find this program's own file", source })?;
     let mut options = ExtractOptions::new(program, vec![WORKER.into()]);
     options.max_file_bytes = config.indexing.max_file_size;
+    if config.indexing.tools {
+        options.tool_arguments = vec![TOOL.into()];
+        options.ocr_languages = config.indexing.ocr_languages.clone();
+    }
     Ok(options)
 }
 

@@ -20,6 +20,10 @@ pub struct Typed {
     pub allowed_hosts: Vec<String>,
     /// Web pages of other origins that may call the API, such as `http://localhost:3000`.
     pub allowed_origins: Vec<String>,
+    /// Where people's browsers reach this server, such as `https://kb.example`: citations given to other programs then link to the
+    /// documents here. Without it they name them by `strongroom://collection/path`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
     /// Folders whose direct sub-folders are one collection each. The FOLDER arguments of `serve` are added to them.
     pub watch_folders: Vec<PathBuf>,
     /// Folders that are one collection each, of a given name.
@@ -45,6 +49,7 @@ impl Default for Typed {
             bind: "127.0.0.1:7710".into(),
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            public_url: None,
             watch_folders: Vec::new(),
             watch: Vec::new(),
             indexing: TypedIndexing::default(),
@@ -82,6 +87,10 @@ pub struct TypedIndexing {
     pub settle: String,
     /// Files that are never read, in the syntax of `.gitignore`; added to the built-in list.
     pub ignore: Vec<String>,
+    /// Whether programs of this machine may help to read: `tesseract` (pictures and scans), `catdoc` (old Office files).
+    pub tools: bool,
+    /// Languages that tesseract reads, by its names (`eng`, `deu`). Default: the usual ones that are installed.
+    pub ocr_languages: Vec<String>,
     /// Free space on the data folder's disk below which nothing is indexed, such as `1GiB`.
     pub reserve: String,
     /// Documents that may wait before uploads are refused as busy.
@@ -102,6 +111,8 @@ impl Default for TypedIndexing {
             sweep_every: "5m".into(),
             settle: "2s".into(),
             ignore: Vec::new(),
+            tools: true,
+            ocr_languages: Vec::new(),
             reserve: "1GiB".into(),
             max_pending: 100_000,
             max_file_size: "1GiB".into(),

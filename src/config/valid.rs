@@ -21,6 +21,8 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// Further `Origin` values.
     pub allowed_origins: Vec<String>,
+    /// Where browsers reach this server, without a slash at its end; none if nobody said.
+    pub public_url: Option<String>,
     /// Folders of clients; absolute.
     pub watch_folders: Vec<PathBuf>,
     /// Single folders with their collection's name.
@@ -61,6 +63,10 @@ pub struct Indexing {
     pub settle: Duration,
     /// Further ignore lines.
     pub ignore: Vec<String>,
+    /// Whether programs of this machine may help to read.
+    pub tools: bool,
+    /// Languages that OCR reads; empty for the usual ones.
+    pub ocr_languages: Vec<String>,
     /// Free bytes below which nothing is indexed.
     pub reserve: u64,
     /// Documents that may wait.

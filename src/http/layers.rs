@@ -21,6 +21,7 @@ use tracing::{error, info};
 use super::Limits;
 use super::metrics::{Metrics, Outcome};
 use super::problem::Problem;
+use super::shape::Shape;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
@@ -43,6 +44,7 @@ async fn surround(State(around): State<Around>, request: Request, next: Next) ->
     let method = method_name(request.method());
     let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();
     let limit = time_limit(request.method(), &route, &around.limits);
+    let shape = Shape::of(request.uri().path());
 
     let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
     let handled = match limit {
@@ -60,7 +62,7 @@ async fn surround(State(around): State<Around>, request: Request, next: Next) ->
         if let Some(cause) = problem.cause() {
             error!(request_id = id, route, cause, "a request failed");
         }
-        let rendered = problem.render(&id);
+        let rendered = shape.render(&problem, &id);
         let allow = response.headers_mut().remove(ALLOW);
         response = rendered;
         if let Some(allow) = allow {
@@ -94,7 +96,7 @@ fn time_limit(method: &Method, route: &str, limits: &Limits) -> Option<Duration>
     if *method == Method::PUT || *method == Method::DELETE || route.ends_with("/rebuild") {
         return None;
     }
-    Some(if route.ends_with("/answers") { limits.answer } else { limits.request })
+    Some(if route.ends_with("/answers") || route == "/mcp" { limits.answer } else { limits.request })
 }
 
 /// The caller's own id if it is harmless, else a new one.

@@ -20,6 +20,7 @@ pub mod health;
 pub mod metrics;
 pub mod openapi;
 pub mod problem;
+pub mod recall;
 pub mod serve;
 
 mod answers;
@@ -29,11 +30,15 @@ mod coverage;
 mod docs;
 mod documents;
 mod layers;
+mod mcp;
 mod operate;
 mod paging;
 mod params;
 mod paths;
+mod qdrant;
 mod search;
+mod shape;
+mod source;
 mod types;
 mod upload;
 mod verdict;
@@ -41,6 +46,7 @@ mod verdict;
 pub use guard::AllowedHosts;
 pub use health::Readiness;
 pub use metrics::Metrics;
+pub use recall::Recall;
 pub use serve::{serve_tcp, serve_unix};
 
 use problem::Problem;
@@ -64,6 +70,10 @@ pub struct Door {
     pub limits: Limits,
     /// The names we answer to.
     pub names: AllowedHosts,
+    /// Where browsers reach this server, for links to documents.
+    pub public_url: Option<String>,
+    /// Which text each vector was made of that was handed out a moment ago.
+    pub recall: Arc<Recall>,
 }
 
 /// What is too much for one request.
@@ -123,7 +133,8 @@ pub fn router(door: Arc<Door>, via: Via) -> Router {
         routes = routes.merge(operate::control_only());
     }
     let (routes, _) = routes.split_for_parts();
-    let routes = routes.with_state(context).merge(docs::router());
+    let mcp = mcp::router(&context);
+    let routes = routes.merge(qdrant::router()).with_state(context).merge(docs::router()).merge(mcp);
     let guarded = match via {
         Via::Tcp => guard::guarded(routes, door.names.clone()),
         Via::ControlSocket => routes,

@@ -37,8 +37,9 @@ impl Params {
     /// Takes a yes or no out; absent means no.
     pub fn flag(&mut self, name: &str) -> Result<bool, Problem> {
         match self.text(name)?.as_deref() {
-            None | Some("false" | "0") => Ok(false),
-            Some("true" | "1") => Ok(true),
+            // Open WebUI writes booleans as Python does.
+            None | Some("false" | "False" | "0") => Ok(false),
+            Some("true" | "True" | "1") => Ok(true),
             Some(_) => Err(Problem::bad_field(name, "must be `true` or `false`")),
         }
     }
@@ -91,6 +92,7 @@ mod tests {
     fn a_flag_is_true_or_false_and_given_once() {
         assert!(!params(&[]).flag("wait").unwrap());
         assert!(!params(&[("wait", "0")]).flag("wait").unwrap());
+        assert!(params(&[("wait", "True")]).flag("wait").unwrap() && !params(&[("wait", "False")]).flag("wait").unwrap());
         assert!(params(&[("wait", "yes")]).flag("wait").is_err());
         assert!(params(&[("wait", "true"), ("wait", "true")]).flag("wait").is_err());
     }

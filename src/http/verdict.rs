@@ -47,6 +47,9 @@ impl From<AskError> for Problem {
             AskError::ModeUnavailable(_) => {
                 Self::new(StatusCode::NOT_IMPLEMENTED, "mode_unavailable", "The mode can't be served", said)
             }
+            AskError::Dimension { .. } => {
+                Self::new(StatusCode::BAD_REQUEST, "wrong_dimension", "The vector is of another model", said)
+            }
             AskError::WouldMix => Self::new(StatusCode::CONFLICT, "would_mix", "The answer would mix collections", said),
             AskError::Failed(_) => Self::internal(error.to_string()),
         }
@@ -101,6 +104,7 @@ mod tests {
         let cases = [
             (AskError::NoCollection, 404, "no_collection"),
             (AskError::ModeUnavailable("no model".into()), 501, "mode_unavailable"),
+            (AskError::Dimension { given: 3, wanted: 384 }, 400, "wrong_dimension"),
             (AskError::WouldMix, 409, "would_mix"),
             (AskError::Failed("secret".into()), 500, "internal"),
         ];

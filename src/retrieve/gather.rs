@@ -32,6 +32,8 @@ pub(super) struct Asking<'a> {
     phrase: bool,
     embedders: &'a Embedders,
     vectors: HashMap<Fingerprint, Vec<f32>>,
+    /// The question as a vector, where the asker brought one.
+    given: Option<&'a [f32]>,
 }
 
 impl From<IndexError> for SearchError {
@@ -61,7 +63,13 @@ impl<'a> Asking<'a> {
             phrase: query.mode == Mode::Hybrid && words::has_phrase(&query.text),
             embedders,
             vectors: HashMap::new(),
+            given: None,
         }
+    }
+
+    /// The same by the asker's own vector; the question's text is not looked at.
+    pub fn by_vector(query: &'a Query, embedders: &'a Embedders, vector: &'a [f32]) -> Self {
+        Self { given: Some(vector), ..Self::new(query, embedders) }
     }
 
     /// Asks every source for `depth` passages of each list. Full text is searched on a thread of its own meanwhile.
@@ -108,6 +116,13 @@ impl<'a> Asking<'a> {
 
     /// The question as a vector of the model whose vectors `collection` holds; none where there is nothing to compare it with.
     fn vector(&mut self, collection: &Collection) -> Result<Option<&[f32]>, SearchError> {
+        if let Some(given) = self.given {
+            if let Some(wanted) = dimension(collection, self.embedders)?
+                && given.len() != wanted
+            {
+                return Err(SearchError::Dimension { given: given.len(), wanted });
+            }
+        }
         let Some(fingerprint) = collection.fingerprint()? else {
             return match (self.embedders.active(), collection.counts()?.indexed) {
                 (_, 0) => Ok(None),
@@ -115,6 +130,9 @@ impl<'a> Asking<'a> {
                 (Some(_), _) => Err(SearchError::ModeUnavailable("its vectors are still being made".into())),
             };
         };
+        if self.given.is_some() {
+            return Ok(self.given);
+        }
         if !self.vectors.contains_key(&fingerprint) {
             let Some(embedder) = self.embedders.get(&fingerprint) else { return Err(self.unavailable()) };
             let vector = embedder.embed_query(&self.query.text).map_err(|error| SearchError::Failed(error.to_string()))?;
@@ -153,6 +171,12 @@ impl<'a> Asking<'a> {
             lexical || dense
         })
     }
+}
+
+/// Numbers in a vector of `collection`, or of those that it will get before its first; none where no model is loaded.
+pub(super) fn dimension(collection: &Collection, embedders: &Embedders) -> Result<Option<usize>, SearchError> {
+    let active = || embedders.active().map(|embedder| embedder.dimension());
+    Ok(collection.dimension()?.or_else(active))
 }
 
 fn lexical(sources: &[Source], telling: &str, depth: usize) -> Result<Vec<LexicalHits>, SearchError> {

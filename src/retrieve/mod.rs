@@ -95,6 +95,14 @@ pub enum SearchError {
     /// The mode needs something that is not there; the text says what and how to get it.
     #[error("{0}")]
     ModeUnavailable(String),
+    /// The vector that was given is of another model than the collection's vectors.
+    #[error("the vector has {given} dimensions, and the collection's vectors have {wanted}")]
+    Dimension {
+        /// Numbers in the vector that was given.
+        given: usize,
+        /// Numbers in a vector of the collection.
+        wanted: usize,
+    },
     /// Anything else.
     #[error("the search failed: {0}")]
     Failed(String),
@@ -131,13 +139,36 @@ impl Retriever {
     /// Fewer hits than asked for come only if no more passages match. In dense mode every passage within the filter matches,
     /// in hybrid mode too, unless the question holds a phrase in quotation marks: that must be in the text.
     pub fn search(&self, query: &Query, collections: &[Arc<Collection>]) -> Result<Found, SearchError> {
+        self.run(gather::Asking::new(query, &self.embedders), query, collections)
+    }
+
+    /// Searches by a vector that somebody else made of a question, in place of the question's text: the mode is
+    /// [`Mode::Dense`], whatever `query` says. Blocks.
+    ///
+    /// # Errors
+    /// [`SearchError::Dimension`] where a collection's vectors have another length.
+    pub fn nearest(&self, vector: &[f32], query: &Query, collections: &[Arc<Collection>]) -> Result<Found, SearchError> {
+        let query = Query { mode: Mode::Dense, ..query.clone() };
+        self.run(gather::Asking::by_vector(&query, &self.embedders, vector), &query, collections)
+    }
+
+    /// Numbers in a vector of `collection`, or of those that it will get before its first; none where no model is loaded.
+    pub fn dimension(&self, collection: &Collection) -> Result<Option<usize>, SearchError> {
+        gather::dimension(collection, &self.embedders)
+    }
+
+    fn run(
+        &self,
+        mut asking: gather::Asking<'_>,
+        query: &Query,
+        collections: &[Arc<Collection>],
+    ) -> Result<Found, SearchError> {
         let started = Instant::now();
         let mut unreadable = 0;
         for collection in collections {
             unreadable += collection.counts()?.unreadable;
         }
         let sources = gather::sources(query, collections)?;
-        let mut asking = gather::Asking::new(query, &self.embedders);
         let mut depth = DEPTH.max(2 * query.limit);
         let (ranked, shaped) = loop {
             let gathered = asking.gather(&sources, depth)?;

@@ -71,7 +71,8 @@ pub fn try_request(
     parse(&bytes).ok_or_else(|| std::io::Error::other("not an HTTP answer"))
 }
 
-fn parse(bytes: &[u8]) -> Option<Reply> {
+/// An answer's bytes, taken apart.
+pub fn parse(bytes: &[u8]) -> Option<Reply> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&bytes[..end]).ok()?;
     let mut lines = head.split("\r\n");

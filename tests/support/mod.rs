@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: the real binary as a server on a port and data folder of its own, and a plain HTTP client.
 
 pub mod http;
+pub mod peers;
 
 use std::io::Read as _;
 use std::net::{SocketAddr, TcpListener};

@@ -1,5 +1,7 @@
 //! Says what bytes are. The contents decide; a name or declared type decides only among kinds of text.
 
+use super::parts::Parts;
+
 /// What the outside says about a file.
 #[derive(Clone, Copy)]
 pub(super) struct Hints<'a> {
@@ -60,7 +62,7 @@ const IMAGES: &[&[u8]] = &[b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM
 /// OLE compound files: Office 97-2003, Outlook, encrypted Office.
 const OLE: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
 
-/// Zip archives are told apart by the names of their parts.
+/// Zip archives are told apart by what they say they are, or the folder that their parts are in.
 const ZIP_PARTS: &[(&[u8], Format)] = &[
     (b"application/epub+zip", Format::Epub),
     (b"application/vnd.oasis.opendocument.spreadsheet", Format::Sheet),
@@ -163,8 +165,19 @@ pub(super) fn detect(bytes: &[u8], hints: Hints<'_>) -> Format {
     if is_html(&start, hints) {
         return Format::Html;
     }
+    if is_mhtml(&start, hints) {
+        return Format::Mhtml;
+    }
+    if start.starts_with(b"from ") && (hints.extension == "mbox" || is_mailbox(&start)) {
+        return Format::Mailbox;
+    }
     if hints.extension == "eml" || hints.media_type == Some("message/rfc822") || is_mail(&start) {
         return Format::Mail;
+    }
+    let says_table = matches!(hints.extension, "csv" | "tsv" | "tab")
+        || matches!(hints.media_type, Some("text/csv" | "text/tab-separated-values"));
+    if says_table && super::csv::looks_tabular(&super::text::decode(&bytes[..bytes.len().min(64 * HEAD)], None)) {
+        return Format::Csv;
     }
     Format::Text
 }
@@ -187,6 +200,19 @@ fn is_html(start: &[u8], hints: Hints<'_>) -> bool {
     let later = [&b"<?xml"[..], b"<!--"].iter().any(|tag| start.starts_with(tag))
         && [&b"<!doctype html"[..], b"<html"].iter().any(|tag| contains(start, tag));
     says_html || begins || later
+}
+
+/// Web pages as browsers save them: a message of several related parts, with places instead of recipients.
+fn is_mhtml(start: &[u8], hints: Hints<'_>) -> bool {
+    let says = matches!(hints.extension, "mhtml" | "mht") || hints.media_type == Some("multipart/related");
+    let headers = &start[..start.windows(2).position(|window| window == b"\n\n").unwrap_or(start.len())];
+    let saved = [&b"snapshot-content-location:"[..], b"saved by "].iter().any(|mark| contains(headers, mark));
+    (says || saved) && contains(headers, b"mime-version:") && contains(headers, b"multipart/related")
+}
+
+/// A line that says from whom and when, and headers below it.
+fn is_mailbox(start: &[u8]) -> bool {
+    start.iter().position(|byte| *byte == b'\n').is_some_and(|end| is_mail(&start[end + 1..]))
 }
 
 fn is_mail(start: &[u8]) -> bool {
@@ -213,10 +239,17 @@ fn lower_start(head: &[u8]) -> Vec<u8> {
 }
 
 fn zip_format(bytes: &[u8]) -> Format {
-    // The names are in the first part's header and in the directory at the end.
+    if let Ok(mut parts) = Parts::open(bytes) {
+        let kind = parts.bytes("mimetype").ok().flatten().unwrap_or_default();
+        // Folders of these names mean that only in a package with a list of what its parts are.
+        let is_package = parts.has("[Content_Types].xml");
+        let named = |part: &&(&[u8], Format)| kind.starts_with(part.0) || (is_package && parts.has_below(part.0));
+        let found = ZIP_PARTS.iter().find(named).map(|(_, format)| *format);
+        return found.unwrap_or(if parts.has("META-INF/container.xml") { Format::Epub } else { Format::Zip });
+    }
+    // One that is cut short has no directory any more: the name of its first part has to do.
     let head = &bytes[..bytes.len().min(4 * HEAD)];
-    let tail = &bytes[bytes.len().saturating_sub(64 * HEAD)..];
-    let found = ZIP_PARTS.iter().find(|(part, _)| contains(head, part) || contains(tail, part));
+    let found = ZIP_PARTS.iter().find(|(part, _)| contains(head, part));
     found.map_or(Format::Zip, |(_, format)| *format)
 }
 
@@ -274,6 +307,14 @@ mod tests {
         check(b"From: a\nTo: b\nSubject: c\nDate: d\n\nhello", "", None, Format::Mail);
         check(b"\0\x01\x02\x03\0\0\0", "txt", Some("text/plain"), Format::Other("a binary file of unknown kind"));
         check(b"fn main() {}", "rs", None, Format::Text);
+        check(b"From ada Mon\nFrom: a\nTo: b\nSubject: c\nDate: d\n\nhello", "", None, Format::Mailbox);
+        check(b"From here on, all is prose.\nDate: none", "", None, Format::Text);
+        let saved = b"From: <Saved by Blink>\nSnapshot-Content-Location: x\nSubject: y\nMIME-Version: 1.0\nContent-Type: multipart/related;";
+        check(saved, "", None, Format::Mhtml);
+        check(b"a,b\nc,d\n", "csv", None, Format::Csv);
+        check(b"a,b\nc,d\n", "", Some("text/csv"), Format::Csv);
+        check(b"no table at all", "csv", None, Format::Text);
+        check(b"a,b\nc,d\n", "txt", None, Format::Text);
     }
 
     #[test]

@@ -266,7 +266,7 @@ impl Collection {
     }
 
     /// Numbers in a vector of the collection's model; none before its first vectors.
-    pub(super) fn dimension(&self) -> Result<Option<usize>, IndexError> {
+    pub fn dimension(&self) -> Result<Option<usize>, IndexError> {
         Ok(self.catalog.meta(super::catalog::DIMENSION)?.and_then(|number| number.parse().ok()))
     }
 

@@ -30,6 +30,7 @@ pub(super) fn validate(typed: &Typed, environment: &Environment) -> Result<Confi
         bind: bind(&typed.bind, &mut faults),
         allowed_hosts: typed.allowed_hosts.iter().map(|host| host.trim().to_lowercase()).collect(),
         allowed_origins: origins(&typed.allowed_origins, &mut faults),
+        public_url: typed.public_url.as_deref().and_then(|url| public_url(url, &mut faults)),
         watch_folders: typed.watch_folders.clone(),
         watch: watch(typed, &mut faults),
         indexing: indexing(typed, &mut faults),
@@ -91,6 +92,19 @@ fn origins(typed: &[String], faults: &mut Faults) -> Vec<String> {
     origins
 }
 
+fn public_url(typed: &str, faults: &mut Faults) -> Option<String> {
+    let url = typed.trim().trim_end_matches('/');
+    let is_web =
+        |uri: &Uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() && uri.query().is_none();
+    let bare = |uri: &Uri| uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+    if url.parse::<Uri>().is_ok_and(|uri| is_web(&uri) && bare(&uri)) {
+        return Some(url.to_owned());
+    }
+    // It may hold a password, so it is not repeated.
+    faults.add("public_url", "is not a plain web address: write it like \"https://kb.example\"");
+    None
+}
+
 fn watch(typed: &Typed, faults: &mut Faults) -> Vec<Watch> {
     let mut names = BTreeSet::new();
     for watch in &typed.watch {
@@ -127,12 +141,18 @@ fn indexing(typed: &Typed, faults: &mut Faults) -> Indexing {
             faults.add(key, "must be at least 1");
         }
     }
+    let is_language = |name: &String| name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if !from.ocr_languages.iter().all(is_language) {
+        faults.add("indexing.ocr_languages", "must be names such as `eng` or `chi_sim`");
+    }
     Indexing {
         threads: from.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
         pause: from.pause,
         sweep_every,
         settle,
         ignore: from.ignore.clone(),
+        tools: from.tools,
+        ocr_languages: from.ocr_languages.clone(),
         reserve: faults.take("indexing.reserve", parse_size(&from.reserve), 0),
         max_pending: from.max_pending,
         max_file_size: faults.take("indexing.max_file_size", parse_size(&from.max_file_size), 0),

@@ -6,3 +6,7 @@ pub(super) mod odf;
 pub(super) mod pptx;
 pub(super) mod rtf;
 pub(super) mod sheet;
+pub(super) mod xml;
+
+mod flow;
+mod package;

@@ -1,10 +1,242 @@
-//! Spreadsheets (xlsx, xls, xlsb, ods): sheets as pages, rows with header names beside values.
+//! Spreadsheets (xlsx, xls, xlsb, ods) by `calamine`: sheets as pages, rows with header names beside values. Cells are read as
+//! they come: a sheet is as large as what is in it, not as its corners say.
 
+use std::collections::BTreeMap;
+use std::io::Cursor;
+
+use calamine::{Data, DataRef, DataType, Ods, Reader, Xls, Xlsb, Xlsx};
+
+use super::package;
 use crate::extract::Unreadable;
 use crate::extract::desk::Desk;
+use crate::extract::parts::{PART_BYTES, Parts};
 use crate::extract::wire::Answer;
+use crate::extract::writer::{Writer, one_line};
 use crate::model::Reason;
 
-pub(in crate::extract) fn read(_bytes: Vec<u8>, _desk: &mut Desk) -> Answer {
-    Err(Unreadable::new(Reason::Unsupported, "this format is not read yet"))
+const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+const XLSB: &str = "application/vnd.ms-excel.sheet.binary.macroenabled.12";
+const XLS: &str = "application/vnd.ms-excel";
+const ODS: &str = "application/vnd.oasis.opendocument.spreadsheet";
+
+pub(in crate::extract) fn read(bytes: Vec<u8>, desk: &mut Desk) -> Answer {
+    let most = desk.request().output_bytes;
+    let mut writer = Writer::new("calamine", most);
+    if !bytes.starts_with(b"PK") {
+        let book = Xls::new(Cursor::new(&bytes)).map_err(|error| refusal(&error))?;
+        whole(book, &mut writer)?;
+        return writer.finish(XLS);
+    }
+    let mut parts = Parts::open(&bytes)?;
+    refuse_bombs(&mut parts)?;
+    if parts.has("content.xml") {
+        whole(Ods::new(Cursor::new(&bytes)).map_err(|error| refusal(&error))?, &mut writer)?;
+        return writer.finish(ODS);
+    }
+    let media_type = if parts.has("xl/workbook.bin") { XLSB } else { XLSX };
+    if media_type == XLSB {
+        let mut book = Xlsb::new(Cursor::new(&bytes)).map_err(|error| refusal(&error))?;
+        for (number, name) in (1..).zip(book.sheet_names()) {
+            writer.page(number);
+            let Ok(mut cells) = book.worksheet_cells_reader(&name) else { continue };
+            let mut sheet = Sheet::new(&name, &mut writer);
+            while let Ok(Some(cell)) = cells.next_cell() {
+                sheet.cell(cell.get_position(), shown_ref(cell.get_value()), &mut writer);
+            }
+            sheet.finish(&mut writer);
+        }
+    } else {
+        let mut book = Xlsx::new(Cursor::new(&bytes)).map_err(|error| refusal(&error))?;
+        for (number, name) in (1..).zip(book.sheet_names()) {
+            writer.page(number);
+            // A chart sheet has no cells.
+            let Ok(mut cells) = book.worksheet_cells_reader(&name) else { continue };
+            let mut sheet = Sheet::new(&name, &mut writer);
+            while let Some(cell) = cells.next_cell().map_err(|error| refusal(&error))? {
+                sheet.cell(cell.get_position(), shown_ref(cell.get_value()), &mut writer);
+            }
+            sheet.finish(&mut writer);
+        }
+        package::embedded(&mut parts, "xl/embeddings/", desk)?;
+    }
+    let mut extraction = writer.finish(media_type)?;
+    package::properties(&mut parts, &mut extraction)?;
+    Ok(extraction)
+}
+
+/// Refuses a workbook with a part larger than allowed before the engine, which knows no limit, unfolds it.
+fn refuse_bombs(parts: &mut Parts<'_>) -> Result<(), Unreadable> {
+    for name in parts.below("") {
+        if (name.ends_with(".xml") || name.ends_with(".bin")) && parts.length_upto(&name, PART_BYTES)? > PART_BYTES {
+            return Err(Unreadable::new(Reason::TooLarge, "one of its parts is larger than allowed"));
+        }
+    }
+    Ok(())
+}
+
+fn refusal(error: &dyn std::fmt::Display) -> Unreadable {
+    // The engine's words can hold names from the file; only what they are about is looked at.
+    let words = error.to_string().to_lowercase();
+    if words.contains("password") {
+        return Unreadable::new(Reason::Password, "it needs a password");
+    }
+    Unreadable::new(Reason::Damaged, "the spreadsheet reader can't make sense of it")
+}
+
+/// Reads a book of a kind that can't be read cell by cell.
+fn whole<'a, R: Reader<Cursor<&'a Vec<u8>>>>(mut book: R, writer: &mut Writer) -> Result<(), Unreadable>
+where
+    R::Error: std::fmt::Display,
+{
+    for (number, name) in (1..).zip(book.sheet_names()) {
+        writer.page(number);
+        let range = match book.worksheet_range(&name) {
+            Ok(range) => range,
+            Err(error) => return Err(refusal(&error)),
+        };
+        let (top, left) = range.start().unwrap_or_default();
+        let mut sheet = Sheet::new(&name, writer);
+        for (row, column, value) in range.used_cells() {
+            sheet.cell((top + row as u32, left + column as u32), shown(value), writer);
+        }
+        sheet.finish(writer);
+    }
+    Ok(())
+}
+
+/// A sheet on its way to the writer: one row is held at a time, and the names of the columns.
+struct Sheet {
+    names: BTreeMap<u32, String>,
+    row: BTreeMap<u32, String>,
+    at: Option<u32>,
+    rows: u64,
+}
+
+impl Sheet {
+    fn new(name: &str, writer: &mut Writer) -> Self {
+        writer.heading(1, name);
+        Self { names: BTreeMap::new(), row: BTreeMap::new(), at: None, rows: 0 }
+    }
+
+    fn cell(&mut self, (row, column): (u32, u32), value: String, writer: &mut Writer) {
+        if value.is_empty() || writer.is_full() {
+            return;
+        }
+        if self.at != Some(row) {
+            self.end_row(writer);
+            self.at = Some(row);
+        }
+        self.row.insert(column, value);
+    }
+
+    fn end_row(&mut self, writer: &mut Writer) {
+        let row = std::mem::take(&mut self.row);
+        if row.is_empty() {
+            return;
+        }
+        self.rows += 1;
+        let texts = row.values().filter(|value| value.chars().any(char::is_alphabetic)).count();
+        // A row of two and more texts and nothing else names the columns, until a wider one does.
+        if texts >= 2 && texts == row.len() && texts > self.names.len() {
+            writer.row(&[], &row.values().cloned().collect::<Vec<_>>());
+            self.names = row;
+            return;
+        }
+        let (columns, values): (Vec<u32>, Vec<String>) = row.into_iter().unzip();
+        let name = |column: &u32| self.names.get(column).cloned().unwrap_or_default();
+        // A row of one cell is a title or a remark.
+        let names: Vec<String> = if values.len() > 1 { columns.iter().map(name).collect() } else { Vec::new() };
+        writer.row(&names, &values);
+    }
+
+    fn finish(mut self, writer: &mut Writer) {
+        self.end_row(writer);
+    }
+}
+
+fn shown(value: &Data) -> String {
+    match value {
+        Data::Empty => String::new(),
+        Data::String(text) => one_line(text),
+        Data::Float(number) => float(*number),
+        Data::DateTime(time) if time.is_datetime() => date(time.to_ymd_hms_milli()),
+        other => other.as_string().unwrap_or_else(|| other.to_string()),
+    }
+}
+
+fn shown_ref(value: &DataRef<'_>) -> String {
+    match value {
+        DataRef::SharedString(text) => one_line(text),
+        other => shown(&Data::from(other.clone())),
+    }
+}
+
+/// Numbers as they were typed: 0.1 + 0.2 is 0.3 in a spreadsheet.
+fn float(number: f64) -> String {
+    let rounded = format!("{number:.10}");
+    let short = rounded.trim_end_matches('0').trim_end_matches('.');
+    if number != 0.0 && (number.abs() < 1e-6 || number.abs() >= 1e15) { number.to_string() } else { short.to_owned() }
+}
+
+fn date((year, month, day, hour, minute, second, _): (u16, u8, u8, u8, u8, u8, u16)) -> String {
+    if (hour, minute, second) == (0, 0, 0) {
+        return format!("{year:04}-{month:02}-{day:02}");
+    }
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::extract::parts::package;
+
+    fn xlsx(rows: &str) -> Answer {
+        let types = "<Types><Override PartName='/xl/workbook.xml' ContentType='x'/></Types>";
+        let rels = "<Relationships><Relationship Id='r1' Type='http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument' Target='xl/workbook.xml'/></Relationships>";
+        let own = "<Relationships><Relationship Id='r1' Type='http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet' Target='worksheets/sheet1.xml'/></Relationships>";
+        let book = "<workbook xmlns='http://schemas.openxmlformats.org/spreadsheetml/2006/main' xmlns:r='http://schemas.openxmlformats.org/officeDocument/2006/relationships'><sheets><sheet name='Fees' sheetId='1' r:id='r1'/></sheets></workbook>";
+        let sheet = format!(
+            "<worksheet xmlns='http://schemas.openxmlformats.org/spreadsheetml/2006/main'><dimension ref='A1:XFD1048576'/><sheetData>{rows}</sheetData></worksheet>"
+        );
+        let bytes = package(&[
+            ("[Content_Types].xml", types.as_bytes()),
+            ("_rels/.rels", rels.as_bytes()),
+            ("xl/workbook.xml", book.as_bytes()),
+            ("xl/_rels/workbook.xml.rels", own.as_bytes()),
+            ("xl/worksheets/sheet1.xml", sheet.as_bytes()),
+        ]);
+        read(bytes, &mut Desk::alone("xlsx"))
+    }
+
+    fn text(at: &str, text: &str) -> String {
+        format!("<c r='{at}' t='inlineStr'><is><t>{text}</t></is></c>")
+    }
+
+    #[test]
+    fn rows_say_the_names_of_their_columns_and_corners_cost_nothing() {
+        let rows = format!(
+            "<row r='1'>{}</row><row r='2'>{}{}</row><row r='3'>{}<c r='B3'><v>12.5</v></c></row><row r='1048576'>{}</row>",
+            text("A1", "Fees of 2019"),
+            text("A2", "Party"),
+            text("B2", "Fee"),
+            text("A3", "Acme"),
+            text("XFD1048576", "last corner")
+        );
+        let extraction = xlsx(&rows).unwrap();
+        assert_eq!(extraction.text, "Fees\nFees of 2019\nParty | Fee\nParty: Acme | Fee: 12.5\nlast corner");
+        assert_eq!((extraction.pages[0].number, extraction.headings[0].title.as_str()), (Some(1), "Fees"));
+    }
+
+    #[test]
+    fn numbers_and_dates_are_as_people_type_them() {
+        assert_eq!([float(0.1 + 0.2), float(3.0), float(-1250.5), float(0.0)], ["0.3", "3", "-1250.5", "0"]);
+        assert_eq!(date((2020, 2, 3, 0, 0, 0, 0)), "2020-02-03");
+        assert_eq!(date((2020, 2, 3, 4, 5, 6, 0)), "2020-02-03 04:05:06");
+    }
+
+    #[test]
+    fn what_is_no_workbook_is_damaged() {
+        assert_eq!(read(package(&[("xl/x", b"y")]), &mut Desk::alone("xlsx")).unwrap_err().reason, Reason::Damaged);
+        assert_eq!(read(b"\xd0\xcf\x11\xe0 no".to_vec(), &mut Desk::alone("xls")).unwrap_err().reason, Reason::Damaged);
+    }
 }

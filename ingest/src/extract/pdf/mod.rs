@@ -10,11 +10,14 @@ mod outline;
 mod oxide;
 mod quality;
 mod running;
+mod scan;
 mod second;
 
-use super::Unreadable;
+use pdf_oxide::PdfDocument;
+
 use super::desk::Desk;
 use super::wire::Answer;
+use super::{Tool, Unreadable};
 use crate::model::{Extraction, Heading, Page, Reason};
 
 /// Between two pages; belongs to the earlier one.
@@ -81,6 +84,7 @@ pub(super) fn read(bytes: Vec<u8>, desk: &mut Desk) -> Answer {
         }
     }
     if let Some(pdf) = pdf {
+        read_scans(&pdf, &mut pages, &first, desk)?;
         let files = attached::find(&pdf, pages.len());
         if !files.is_empty() {
             answer_early(&pages, &first, desk)?;
@@ -88,6 +92,20 @@ pub(super) fn read(bytes: Vec<u8>, desk: &mut Desk) -> Answer {
         }
     }
     assemble(pages, &first)
+}
+
+/// Has pages without text read as pictures.
+fn read_scans(pdf: &PdfDocument, pages: &mut [Judged], document: &Document, desk: &mut Desk) -> Result<(), Unreadable> {
+    let scanned = pages.iter().enumerate().filter(|(_, (page, _))| matches!(page, PageText::Image | PageText::Failed));
+    let scanned: Vec<usize> = scanned.map(|(index, _)| index).collect();
+    if scanned.is_empty() || !desk.has(Tool::Ocr) {
+        return Ok(());
+    }
+    answer_early(pages, document, desk)?;
+    for (index, text) in scan::read(pdf, &scanned, desk) {
+        pages[index] = (PageText::Text(text), Tool::Ocr.name());
+    }
+    Ok(())
 }
 
 /// Gives what is known so far, if it is text.

@@ -144,7 +144,8 @@ fn attached_files_are_members_and_notes_are_text() {
 #[test]
 fn pages_are_scored_and_what_is_printed_on_each_is_taken_out() {
     let page = |n: usize, word: &str| {
-        let line = format!("0 -14 Td (The {word} is due in any event, whether or not the {word} of another year was paid.) Tj ");
+        let line =
+            format!("0 -14 Td (The {word} is due in any event, whether or not the {word} of another year was paid.) Tj ");
         format!(
             "BT /F1 12 Tf 72 740 Td (Lease of the Mill) Tj 0 -40 Td (The {word} shall be paid every year at the termi-) Tj \
              0 -14 Td (nation of the {word} quarter, and the {word} of the weir and of the race with it.) Tj {} \
