@@ -1,6 +1,7 @@
 //! PDF: two engines, a gate between them, and a record of what neither could read.
 
 mod attached;
+mod columns;
 mod headings;
 mod hyphens;
 mod info;

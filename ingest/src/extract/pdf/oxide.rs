@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use pdf_oxide::object::Object;
 use pdf_oxide::{Error, PdfDocument};
 
-use super::{Document, Failure, PageText, info, notes, order, outline};
+use super::{Document, Failure, PageText, columns, info, notes, order, outline};
 
 pub(super) const ENGINE: &str = "pdf_oxide";
 
@@ -68,7 +68,8 @@ fn page(pdf: &PdfDocument, index: usize) -> PageText {
         Ok(text) if !text.trim().is_empty() => {
             // They are at hand: the text was made of them.
             let spans = pdf.extract_spans(index).unwrap_or_default();
-            PageText::Text(order::repair(&text, &spans).unwrap_or(text))
+            let repaired = columns::repair(&text, &spans).or_else(|| order::repair(&text, &spans));
+            PageText::Text(repaired.unwrap_or(text))
         }
         Ok(_) if shows_something(pdf, index) => PageText::Image,
         Ok(_) => PageText::Blank,
