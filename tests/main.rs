@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod corpus;
 mod faults;
+mod fidelity;
 mod fuzzed;
 mod growth;
 mod keys;

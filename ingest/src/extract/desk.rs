@@ -37,6 +37,12 @@ impl Desk {
         Self { request, file_bytes: 0, refused: false, link: Link::Nobody(Vec::new()) }
     }
 
+    /// Gives it passwords to know.
+    #[cfg(test)]
+    pub(super) fn know(&mut self, passwords: &[&str]) {
+        self.request.passwords = passwords.iter().map(|password| (*password).to_owned()).collect();
+    }
+
     /// The members that a reader gave, with their bytes or why there are none.
     #[cfg(test)]
     pub(super) fn members(&self) -> &[(String, Result<Vec<u8>, Unreadable>)] {
