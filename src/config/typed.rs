@@ -14,12 +14,16 @@ pub struct Typed {
     /// Folder that holds all state. Default: `strongroom` in the user's data folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
-    /// Address and port to listen on. Only loopback addresses are taken as long as there are no keys.
+    /// Address and port to listen on. One that others than this machine can reach needs a key and `[tls]`.
     pub bind: String,
     /// Further values of the `Host` header that we answer to.
     pub allowed_hosts: Vec<String>,
     /// Web pages of other origins that may call the API, such as `http://localhost:3000`.
     pub allowed_origins: Vec<String>,
+    /// Where people's browsers reach this server, such as `https://kb.example`: citations given to other programs then link to the
+    /// documents here. Without it they name them by `strongroom://collection/path`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
     /// Folders whose direct sub-folders are one collection each. The FOLDER arguments of `serve` are added to them.
     pub watch_folders: Vec<PathBuf>,
     /// Folders that are one collection each, of a given name.
@@ -34,6 +38,13 @@ pub struct Typed {
     pub generator: Vec<TypedGenerator>,
     /// Cloud language models. Only the gate sends to them.
     pub provider: Vec<TypedProvider>,
+    /// Encryption of what goes over the network; needed where others than this machine can reach the server.
+    pub tls: TypedTls,
+    /// How much one key may ask.
+    pub limits: TypedLimits,
+    /// People behind an Open WebUI that signs who they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_webui: Option<TypedOpenWebUi>,
     /// Rules for single collections, by name.
     pub collections: BTreeMap<String, TypedCollection>,
     /// The OpenAI-compatible door.
@@ -55,6 +66,7 @@ impl Default for Typed {
             bind: "127.0.0.1:7710".into(),
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            public_url: None,
             watch_folders: Vec::new(),
             watch: Vec::new(),
             indexing: TypedIndexing::default(),
@@ -62,10 +74,58 @@ impl Default for Typed {
             log: TypedLog::default(),
             generator: Vec::new(),
             provider: Vec::new(),
+            tls: TypedTls::default(),
+            limits: TypedLimits::default(),
+            open_webui: None,
             collections: BTreeMap::new(),
             openai: TypedOpenai::default(),
         }
     }
+}
+
+/// Encryption of what goes over the network.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TypedTls {
+    /// The certificate with its chain, a PEM file. A relative path starts where the configuration file lies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cert: Option<PathBuf>,
+    /// Its private key, a PEM file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+    /// What encrypts in our place, such as `tailscale` or `caddy`: your statement that nothing goes over a network in clear.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub terminated_by: Option<String>,
+}
+
+/// How much one key may ask.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TypedLimits {
+    /// Requests a minute, over time.
+    pub requests_per_minute: u32,
+    /// Requests at the same time.
+    pub concurrent: u32,
+}
+
+impl Default for TypedLimits {
+    fn default() -> Self {
+        Self { requests_per_minute: 6_000, concurrent: 64 }
+    }
+}
+
+/// People behind an Open WebUI: what each may see of what its key may see.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TypedOpenWebUi {
+    /// Environment variable with the secret that Open WebUI has as `FORWARD_USER_INFO_HEADER_JWT_SECRET`.
+    pub jwt_secret_env: String,
+    /// Names of collections by e-mail address; `*` stands for all.
+    #[serde(default)]
+    pub users: BTreeMap<String, Vec<String>>,
+    /// The same by role (`admin`, `user`), for people who are not listed.
+    #[serde(default)]
+    pub roles: BTreeMap<String, Vec<String>>,
 }
 
 /// A folder that is one collection.
@@ -93,6 +153,10 @@ pub struct TypedIndexing {
     pub settle: String,
     /// Files that are never read, in the syntax of `.gitignore`; added to the built-in list.
     pub ignore: Vec<String>,
+    /// Whether programs of this machine may help to read: `tesseract` (pictures and scans), `catdoc` (old Office files).
+    pub tools: bool,
+    /// Languages that tesseract reads, by its names (`eng`, `deu`). Default: the usual ones that are installed.
+    pub ocr_languages: Vec<String>,
     /// Free space on the data folder's disk below which nothing is indexed, such as `1GiB`.
     pub reserve: String,
     /// Documents that may wait before uploads are refused as busy.
@@ -113,6 +177,8 @@ impl Default for TypedIndexing {
             sweep_every: "5m".into(),
             settle: "2s".into(),
             ignore: Vec::new(),
+            tools: true,
+            ocr_languages: Vec::new(),
             reserve: "1GiB".into(),
             max_pending: 100_000,
             max_file_size: "1GiB".into(),

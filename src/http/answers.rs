@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Shared;
+use super::access::Access;
 use super::asking::{Asking, Running, Told};
 use super::body::{Json, JsonRequest};
 use super::openapi::{ModeUnavailable, NoCollection, NotJson, Refusals, WouldMix};
@@ -155,6 +156,7 @@ impl From<Asked> for AnswerResponse {
 )]
 pub(super) async fn answer(
     State(context): Shared,
+    access: Access,
     params: Params,
     Json(request): Json<AnswerRequest>,
 ) -> Result<Response, Problem> {
@@ -162,7 +164,7 @@ pub(super) async fn answer(
     check_question("question", &request.question)?;
     let asking =
         Asking { collections: request.collections.map(distinct), text: request.question, history: Vec::new(), binding: false };
-    let running = Running::begin(&context, asking).await?;
+    let running = Running::begin(&context, &access, asking).await?;
     if request.stream.unwrap_or(false) {
         return Ok(streamed(running));
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::access::Access;
 use super::problem::Problem;
 use super::{Context, blocking};
 use crate::answer::{Turn, Waiting, waiting};
@@ -39,11 +40,11 @@ impl Running {
     ///
     /// # Errors
     /// Whatever is wrong with the question.
-    pub async fn begin(context: &Context, asking: Asking) -> Result<Self, Problem> {
+    pub async fn begin(context: &Context, access: &Access, asking: Asking) -> Result<Self, Problem> {
         let (waiting, cancel) = waiting();
         let (tell, mut told) = mpsc::unbounded_channel();
         let (find, found) = tokio::sync::oneshot::channel();
-        let ask = context.door.ask.clone();
+        let ask = context.door.ask.within(access.reach());
         tokio::spawn(async move {
             let telling = tell.clone();
             let mut find = Some(find);

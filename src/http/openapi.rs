@@ -111,7 +111,10 @@ pub(super) enum OpenAiRefusals {
     /// `param` says which field is at fault.
     #[response(status = 400)]
     BadRequest(super::openai::OpenAiError),
-    /// Code `open_mode` or `foreign_origin`.
+    /// Code `unauthorized`: a key is needed.
+    #[response(status = 401)]
+    Unauthorized(super::openai::OpenAiError),
+    /// Codes `open_mode`, `foreign_origin` and `scope_missing`.
     #[response(status = 403)]
     Forbidden(super::openai::OpenAiError),
     /// Code `model_not_found`, or `not_found`.
@@ -129,6 +132,9 @@ pub(super) enum OpenAiRefusals {
     /// Code `unreadable`: a file from which no text can be had.
     #[response(status = 422)]
     Unreadable(super::openai::OpenAiError),
+    /// The key asks too much at once, or too often: come back after `Retry-After` seconds.
+    #[response(status = 429)]
+    TooMany(super::openai::OpenAiError),
     /// Code `internal`.
     #[response(status = 500)]
     Internal(super::openai::OpenAiError),

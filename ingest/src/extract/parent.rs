@@ -45,8 +45,9 @@ enum Talk {
 
 impl Extractor {
     /// An extractor with no worker yet; the first call starts them.
-    pub fn new(options: ExtractOptions) -> Self {
+    pub fn new(mut options: ExtractOptions) -> Self {
         let tools = tools::installed(&options);
+        options.ocr_languages = tools::languages(&options.ocr_languages);
         Self { options, tools, spares: Mutex::default(), running: Mutex::default() }
     }
 
@@ -199,7 +200,7 @@ impl Extractor {
                 }
                 Ok(Some(Message::LostMember { name, why })) => tree.lose(&name, why),
                 Ok(Some(Message::Ask { tool, bytes })) => {
-                    let reply = if self.tools.contains(&tool) { tools::run(&self.options, tool, &bytes) } else { None };
+                    let reply = self.ask(tool, &bytes, tree);
                     if wire::write_reply(timed, &reply).is_err() {
                         break Talk::Silent;
                     }
@@ -219,6 +220,17 @@ impl Extractor {
         Ok(last.map_or(failure, Talk::Answered))
     }
 
+    /// Has a tool read bytes, within what is left of the document's time for that.
+    fn ask(&self, tool: Tool, bytes: &[u8], tree: &mut Tree) -> Option<String> {
+        if !self.tools.contains(&tool) || tree.tools.is_zero() {
+            return None;
+        }
+        let began = Instant::now();
+        let text = tools::run(&self.options, tool, bytes);
+        tree.tools = tree.tools.saturating_sub(began.elapsed());
+        text
+    }
+
     /// Has another worker read something found inside a file; once more if that one dies.
     fn member(
         &self,
@@ -234,6 +246,7 @@ impl Extractor {
         }
         let name = tree.take_name(name);
         let mut tries = 0;
+        let found_before = tree.members.len();
         let extracted = loop {
             let above = tree.enter(&name);
             let mut source = bytes;
@@ -244,6 +257,7 @@ impl Extractor {
             let outcome = outcome?;
             tries += 1;
             if tries == 1 && matches!(&outcome, Err(why) if why.reason == Reason::Crashed) {
+                tree.forget_since(found_before);
                 continue;
             }
             break Member { name, outcome, sha256: input.sha256(), bytes: bytes.len() as u64 };

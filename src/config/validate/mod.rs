@@ -12,6 +12,7 @@ use super::valid::{Config, Embedding, Indexing, Log, Watch, model_named};
 use super::{ConfigError, Environment, parse_duration, parse_size, places};
 
 mod models;
+mod network;
 
 /// Deleted text has to be gone from every file within a day.
 const LONGEST_PURGE: Duration = Duration::from_secs(24 * 3600);
@@ -27,9 +28,10 @@ pub(super) fn validate(typed: &Typed, environment: &Environment) -> Result<Confi
         }
     };
     let config = Config {
-        bind: bind(&typed.bind, &mut faults),
+        bind: bind(typed, &mut faults),
         allowed_hosts: typed.allowed_hosts.iter().map(|host| host.trim().to_lowercase()).collect(),
         allowed_origins: origins(&typed.allowed_origins, &mut faults),
+        public_url: typed.public_url.as_deref().and_then(|url| public_url(url, &mut faults)),
         watch_folders: typed.watch_folders.clone(),
         watch: watch(typed, &mut faults),
         indexing: indexing(typed, &mut faults),
@@ -37,6 +39,9 @@ pub(super) fn validate(typed: &Typed, environment: &Environment) -> Result<Confi
         log: log(typed, &mut faults),
         generators: models::generators(typed, environment, &mut faults),
         providers: models::providers(typed, &mut faults),
+        tls: network::tls(typed, environment, &mut faults),
+        limits: network::limits(typed, &mut faults),
+        open_webui: network::open_webui(typed, environment, &mut faults),
         collections: models::collections(typed, &mut faults),
         filter: models::filter(typed, &mut faults),
         data,
@@ -60,19 +65,22 @@ impl Faults {
     }
 }
 
-fn bind(text: &str, faults: &mut Faults) -> SocketAddr {
+fn bind(typed: &Typed, faults: &mut Faults) -> SocketAddr {
+    let text = typed.bind.as_str();
     let fallback = SocketAddr::from(([127, 0, 0, 1], 7710));
     let numeric = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
     let Ok(address) = numeric.as_deref().unwrap_or(text).parse::<SocketAddr>() else {
         faults.add("bind", format!("{text:?} is not an address and a port: write it like \"127.0.0.1:7710\""));
         return fallback;
     };
-    if !address.ip().is_loopback() {
+    let encrypted = typed.tls.terminated_by.is_some() || (typed.tls.cert.is_some() && typed.tls.key.is_some());
+    if !address.ip().is_loopback() && !encrypted {
         faults.add(
             "bind",
             format!(
-                "{address} can be reached from outside, and there are no keys yet that would keep others out: listen on \
-                 127.0.0.1:{port} and reach it over an SSH tunnel (ssh -L {port}:127.0.0.1:{port} HOST)",
+                "{address} can be reached from outside, and what goes over a network must be encrypted: give `tls.cert` and \
+                 `tls.key`, or say with `tls.terminated_by` what encrypts in front of it, or listen on 127.0.0.1:{port} and \
+                 reach it over an SSH tunnel (ssh -L {port}:127.0.0.1:{port} HOST)",
                 port = address.port()
             ),
         );
@@ -90,6 +98,19 @@ fn origins(typed: &[String], faults: &mut Faults) -> Vec<String> {
         }
     }
     origins
+}
+
+fn public_url(typed: &str, faults: &mut Faults) -> Option<String> {
+    let url = typed.trim().trim_end_matches('/');
+    let is_web =
+        |uri: &Uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() && uri.query().is_none();
+    let bare = |uri: &Uri| uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+    if url.parse::<Uri>().is_ok_and(|uri| is_web(&uri) && bare(&uri)) {
+        return Some(url.to_owned());
+    }
+    // It may hold a password, so it is not repeated.
+    faults.add("public_url", "is not a plain web address: write it like \"https://kb.example\"");
+    None
 }
 
 fn watch(typed: &Typed, faults: &mut Faults) -> Vec<Watch> {
@@ -128,12 +149,18 @@ fn indexing(typed: &Typed, faults: &mut Faults) -> Indexing {
             faults.add(key, "must be at least 1");
         }
     }
+    let is_language = |name: &String| name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if !from.ocr_languages.iter().all(is_language) {
+        faults.add("indexing.ocr_languages", "must be names such as `eng` or `chi_sim`");
+    }
     Indexing {
         threads: from.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
         pause: from.pause,
         sweep_every,
         settle,
         ignore: from.ignore.clone(),
+        tools: from.tools,
+        ocr_languages: from.ocr_languages.clone(),
         reserve: faults.take("indexing.reserve", parse_size(&from.reserve), 0),
         max_pending: from.max_pending,
         max_file_size: faults.take("indexing.max_file_size", parse_size(&from.max_file_size), 0),

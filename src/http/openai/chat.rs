@@ -15,6 +15,7 @@ use super::chunks::{Chunks, Completion, completion};
 use super::read::{Body, bad};
 use super::{models, tasks};
 use crate::answer::{Role, Turn};
+use crate::http::access::Access;
 use crate::http::asking::{Asking, Running, Told, completed};
 use crate::http::openapi::OpenAiRefusals;
 use crate::http::problem::Problem;
@@ -95,14 +96,15 @@ struct Part {
 )]
 pub(super) async fn chat_completion(
     State(context): Shared,
+    access: Access,
     headers: HeaderMap,
     Body(request): Body<ChatRequest>,
 ) -> Result<Response, Problem> {
-    let collections = models::meant(&context, &request.model).await?;
+    let collections = models::meant(&context, &access, &request.model).await?;
     let mut turns = turns(&request.messages)?;
     let streams = request.stream.unwrap_or(false);
     let usage = request.stream_options.is_some_and(|options| options.include_usage.unwrap_or(false));
-    let chunks = Chunks::new(request.model, usage);
+    let chunks = Chunks::new(request.model, usage, context.door.public_url.clone());
     let Some(last) = turns.iter().rposition(|turn| turn.role == Role::User) else {
         return Err(bad("messages", "must hold a message of the role `user` with text"));
     };
@@ -114,7 +116,7 @@ pub(super) async fn chat_completion(
     check_question("messages", &question)?;
     turns.drain(..turns.len().saturating_sub(TURNS));
     let asking = Asking { collections: Some(collections), text: question, history: turns, binding: streams };
-    let running = Running::begin(&context, asking).await?;
+    let running = Running::begin(&context, &access, asking).await?;
     if streams {
         return Ok(streamed(running, chunks));
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::now;
-use crate::answer::{Citation, Usage};
+use crate::answer::{Answer, Citation, Usage};
 use crate::ask::Asked;
 use crate::http::answers::AnswerResponse;
 use crate::http::problem::Problem;
@@ -105,13 +105,14 @@ pub(super) struct Chunks {
     created: i64,
     model: String,
     usage: bool,
+    base: Option<String>,
 }
 
 impl Chunks {
-    /// `usage`: whether a chunk at the end tells the tokens.
-    pub fn new(model: String, usage: bool) -> Self {
+    /// `usage`: whether a chunk at the end tells the tokens. `base`: where browsers reach the server, for links to documents.
+    pub fn new(model: String, usage: bool, base: Option<String>) -> Self {
         let id = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), now());
-        Self { id: format!("chatcmpl-{id:016x}"), created: now(), model, usage }
+        Self { id: format!("chatcmpl-{id:016x}"), created: now(), model, usage, base }
     }
 
     /// A text without sources, whole.
@@ -169,7 +170,10 @@ impl Chunks {
     /// The last chunks, after the words.
     pub fn sources_and_end(&self, asked: &Asked) -> Vec<String> {
         let answer = &asked.answer;
-        let mut chunks: Vec<String> = answer.citations.iter().map(|citation| self.event("source", event(citation))).collect();
+        let mut chunks = Vec::new();
+        for (at, citation) in answer.citations.iter().enumerate() {
+            chunks.push(self.event("source", self.source(citation, &answer.citations[..at])));
+        }
         if answer.grounded && answer.generator.name == "extracts" {
             // People should know that nobody thought about these sentences.
             chunks.push(self.status("Quoted word for word from the documents; no language model wrote this", true));
@@ -200,49 +204,58 @@ impl Chunks {
 /// An answer with its sources, whole.
 pub(super) fn completion(chunks: &Chunks, asked: Asked) -> Completion {
     let mut completion = chunks.plain(&asked.answer.text, asked.answer.usage);
-    completion.choices[0].message.annotations = annotations(&asked.answer.text, &asked.answer.citations);
+    completion.choices[0].message.annotations = chunks.annotations(&asked.answer);
     completion.strongroom = Some(asked.into());
     completion
 }
 
-fn annotations(text: &str, citations: &[Citation]) -> Vec<Annotation> {
-    let mut annotations = Vec::new();
-    for citation in citations {
-        let mark = format!("[{}]", citation.n);
-        for (at, _) in text.match_indices(&mark) {
-            let start_index = text[..at].chars().count();
-            let title = source::name(&citation.document);
-            let url_citation = UrlCitation { start_index, end_index: start_index + mark.len(), title, url: place(citation) };
-            annotations.push(Annotation { kind: "url_citation", url_citation });
+impl Chunks {
+    fn annotations(&self, answer: &Answer) -> Vec<Annotation> {
+        let mut annotations = Vec::new();
+        for citation in &answer.citations {
+            let mark = format!("[{}]", citation.n);
+            for (at, _) in answer.text.match_indices(&mark) {
+                let start_index = answer.text[..at].chars().count();
+                let (title, url) = (source::name(&citation.document), self.place(citation));
+                let url_citation = UrlCitation { start_index, end_index: start_index + mark.len(), title, url };
+                annotations.push(Annotation { kind: "url_citation", url_citation });
+            }
         }
+        annotations.sort_by_key(|annotation| annotation.url_citation.start_index);
+        annotations
     }
-    annotations.sort_by_key(|annotation| annotation.url_citation.start_index);
-    annotations
-}
 
-fn place(citation: &Citation) -> String {
-    source::place(None, &citation.collection, &citation.document.path, citation.page)
-}
+    fn place(&self, citation: &Citation) -> String {
+        source::place(self.base.as_deref(), &citation.collection, &citation.document.path, citation.page)
+    }
 
-/// A source as Open WebUI keeps and shows it. Each has an id and a place of its own, or two quotes of one page would be one.
-fn event(citation: &Citation) -> Value {
-    let (place, name) = (place(citation), source::name(&citation.document));
-    json!({
-        "source": { "id": citation.n.to_string(), "name": name, "url": place },
-        "document": [citation.quote],
-        "metadata": [{
-            "source": place,
-            "name": name,
-            // 0-based here, and only here: Open WebUI counts so.
-            "page": citation.page.map(|page| page.saturating_sub(1)),
-            "external": true,
-            "collection": citation.collection,
-            "start": citation.span.start,
-            "end": citation.span.end,
-            "verified": citation.verified,
-        }],
-        "distances": [citation.score],
-    })
+    /// A source as Open WebUI keeps and shows it. It takes sources of one name or place for one and then counts `[n]` wrongly,
+    /// so the second quote of a document is told apart from those `before` it.
+    fn source(&self, citation: &Citation, before: &[Citation]) -> Value {
+        let (mut place, mut name) = (self.place(citation), source::name(&citation.document));
+        let same = before.iter().filter(|other| source::name(&other.document) == name).count();
+        if same > 0 {
+            let sign = if place.contains('#') { '&' } else { '#' };
+            place.push_str(&format!("{sign}quote={}", citation.n));
+            name.push_str(&format!(" ({})", same + 1));
+        }
+        json!({
+            "source": { "id": citation.n.to_string(), "name": name, "url": place },
+            "document": [citation.quote],
+            "metadata": [{
+                "source": place,
+                "name": name,
+                // 0-based here, and only here: Open WebUI counts so.
+                "page": citation.page.map(|page| page.saturating_sub(1)),
+                "external": true,
+                "collection": citation.collection,
+                "start": citation.span.start,
+                "end": citation.span.end,
+                "verified": citation.verified,
+            }],
+            "distances": [citation.score],
+        })
+    }
 }
 
 #[cfg(test)]
@@ -251,7 +264,7 @@ mod tests {
     use strongroom_ingest::model::{DocumentId, Span, VersionId};
 
     use super::*;
-    use crate::answer::{Answer, GeneratorInfo};
+    use crate::answer::GeneratorInfo;
 
     fn asked() -> Asked {
         let citation = Citation {
@@ -279,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_whole_answer_says_where_its_sources_stand() {
-        let body = serde_json::to_value(completion(&Chunks::new("strongroom/acme".into(), false), asked())).unwrap();
+        let body = serde_json::to_value(completion(&Chunks::new("strongroom/acme".into(), false, None), asked())).unwrap();
         let message = &body["choices"][0]["message"];
         assert_eq!(
             message["annotations"][0]["url_citation"],
@@ -295,8 +308,19 @@ mod tests {
     }
 
     #[test]
+    fn two_quotes_of_one_document_stay_two_sources() {
+        let mut asked = asked();
+        let second = Citation { n: 2, ..asked.answer.citations[0].clone() };
+        asked.answer.citations.push(second);
+        let chunks = Chunks::new("strongroom".into(), false, None).sources_and_end(&asked);
+        let read = |chunk: &String| serde_json::from_str::<Value>(chunk).unwrap()["event"]["data"]["metadata"][0].clone();
+        assert_eq!((&read(&chunks[0])["name"], &read(&chunks[1])["name"]), (&json!("Lease"), &json!("Lease (2)")));
+        assert_eq!(read(&chunks[1])["source"], "strongroom://acme/a%20b.pdf#page=12&quote=2");
+    }
+
+    #[test]
     fn a_stream_ends_with_its_sources_the_usage_and_done() {
-        let chunks = Chunks::new("strongroom".into(), true).sources_and_end(&asked());
+        let chunks = Chunks::new("strongroom".into(), true, None).sources_and_end(&asked());
         assert_eq!(chunks.last().map(String::as_str), Some("[DONE]"));
         let read: Vec<Value> = chunks[..chunks.len() - 1].iter().map(|chunk| serde_json::from_str(chunk).unwrap()).collect();
         let source = &read[0]["event"];

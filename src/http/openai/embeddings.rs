@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::models;
 use super::read::{Body, bad};
+use crate::http::access::Access;
 use crate::http::openapi::OpenAiRefusals;
 use crate::http::problem::Problem;
 use crate::http::{Shared, blocking};
@@ -18,8 +19,6 @@ use crate::http::{Shared, blocking};
 const MOST_TEXTS: usize = 2048;
 /// Characters of one text. More than any model reads.
 const LONGEST_TEXT: usize = 200_000;
-/// The caller on whose behalf vectors are remembered while the server runs open.
-const EVERYBODY: &str = "";
 
 /// Texts to embed.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -44,10 +43,17 @@ enum Input {
     One(String),
     /// Several.
     Many(Vec<String>),
-    /// Numbers of word pieces: refused, for they are of another model.
-    Tokens(Vec<u64>),
-    /// The same several times.
-    ManyTokens(Vec<Vec<u64>>),
+    /// Numbers of word pieces, in one list or several: refused, for they are of another model.
+    #[schema(value_type = Vec<Object>)]
+    Tokens(#[allow(dead_code)] Vec<Tokens>),
+}
+
+/// A number of a word piece, or a list of them.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Tokens {
+    One(#[allow(dead_code)] u64),
+    Many(#[allow(dead_code)] Vec<u64>),
 }
 
 /// Vectors.
@@ -101,6 +107,7 @@ pub(super) struct EmbeddingUsage {
 )]
 pub(super) async fn create_embeddings(
     State(context): Shared,
+    access: Access,
     Body(request): Body<EmbeddingsRequest>,
 ) -> Result<Reply<EmbeddingsResponse>, Problem> {
     if !models::is_embedding(&context, &request.model) {
@@ -122,7 +129,7 @@ pub(super) async fn create_embeddings(
     let tokens: u64 = texts.iter().map(|text| text.chars().count().div_ceil(4) as u64).sum();
     let mut data = Vec::with_capacity(texts.len());
     for (index, (text, vector)) in texts.iter().zip(embedded.vectors).enumerate() {
-        context.door.recall.remember(EVERYBODY, &vector, text);
+        context.door.recall.remember(access.identity(), &vector, text);
         let embedding = if as_base64 { Vector::Base64(base64(&vector)) } else { Vector::Floats(vector) };
         data.push(Embedding { object: "embedding", index, embedding });
     }
@@ -134,7 +141,7 @@ fn texts(input: Input) -> Result<Vec<String>, Problem> {
     let texts = match input {
         Input::One(text) => vec![text],
         Input::Many(texts) => texts,
-        Input::Tokens(_) | Input::ManyTokens(_) => {
+        Input::Tokens(_) => {
             return Err(bad("input", "must be a text or a list of texts: numbers of tokens are of another model"));
         }
     };

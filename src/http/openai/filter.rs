@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::models;
 use super::read::{Body, bad};
+use crate::http::access::Access;
 use crate::http::openapi::OpenAiRefusals;
 use crate::http::problem::Problem;
 use crate::http::{Context, Shared, blocking, source};
@@ -36,6 +37,7 @@ pub(super) struct Filtered {
 )]
 pub(super) async fn filter_inlet(
     State(context): Shared,
+    access: Access,
     Path(id): Path<String>,
     Body(Filtered { mut body }): Body<Filtered>,
 ) -> Result<Reply<Value>, Problem> {
@@ -45,10 +47,13 @@ pub(super) async fn filter_inlet(
     }
     let is_task = body.pointer("/metadata/task").is_some_and(|task| !task.is_null() && task != "");
     let Some(question) = question(&body).filter(|_| !is_task) else { return Ok(Reply(body)) };
-    let (ask, collections) = (context.door.ask.clone(), context.door.filter.clone());
+    let readable = models::readable(&context, &access).await?;
+    let mut collections = context.door.filter.clone();
+    collections.retain(|name| readable.iter().any(|(known, _)| known == name));
+    let ask = context.door.ask.within(access.reach());
     let found = blocking(move || ask.grounds(Some(&collections), &question, PASSAGES)).await?;
     if !found.hits.is_empty() {
-        let docs: Vec<Value> = found.hits.iter().map(passage).collect();
+        let docs: Vec<Value> = found.hits.iter().map(|hit| passage(context.door.public_url.as_deref(), hit)).collect();
         let file = json!({ "type": "doc", "id": "strongroom", "name": "Strongroom", "context": "full", "docs": docs });
         match &mut body["files"] {
             Value::Array(files) => files.push(file),
@@ -91,11 +96,11 @@ fn question(body: &Value) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-fn passage(hit: &Hit) -> Value {
+fn passage(base: Option<&str>, hit: &Hit) -> Value {
     json!({
         "content": hit.text,
         "metadata": {
-            "source": source::source(None, hit),
+            "source": source::source(base, hit),
             "name": source::name(&hit.document),
             "page": hit.page.map(|page| page.saturating_sub(1)),
             "external": true,

@@ -11,9 +11,11 @@ use strongroom_ingest::pipeline::ReadFile;
 use utoipa::ToSchema;
 
 use super::read::bad;
+use crate::http::access::Access;
 use crate::http::openapi::OpenAiRefusals;
 use crate::http::problem::Problem;
 use crate::http::{Shared, blocking};
+use crate::keys::Scope;
 
 /// Bytes of one file. It is held in memory, so this is less than for documents of a collection.
 const MOST: usize = 128 * 1024 * 1024;
@@ -52,7 +54,16 @@ struct LoadedMetadata {
     request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The file's bytes."),
     responses((status = 200, description = "The text.", body = Loaded), OpenAiRefusals),
 )]
-pub(super) async fn load_document(State(context): Shared, headers: HeaderMap, body: Body) -> Result<Reply<Loaded>, Problem> {
+pub(super) async fn load_document(
+    State(context): Shared,
+    access: Access,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Reply<Loaded>, Problem> {
+    // Nothing of a collection is given or changed here; whoever may do either may have a file read.
+    if !access.may(Scope::Ingest) {
+        access.check(Scope::Read)?;
+    }
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let given = text("x-filename");
     let name = percent_decode_str(&given).decode_utf8().map_err(|_| bad("X-Filename", "must be %-encoded UTF-8"))?.into_owned();

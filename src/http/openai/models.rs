@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::filter;
+use crate::http::access::Access;
 use crate::http::openapi::OpenAiRefusals;
 use crate::http::problem::Problem;
 use crate::http::{Context, Shared, blocking};
@@ -57,8 +58,8 @@ impl Model {
     get, path = "/v1/models", tag = "openai", operation_id = "listModels",
     responses((status = 200, description = "The models.", body = ModelList), OpenAiRefusals),
 )]
-pub(super) async fn list_models(State(context): Shared) -> Result<Reply<ModelList>, Problem> {
-    Ok(Reply(ModelList { object: "list", data: models(&context).await? }))
+pub(super) async fn list_models(State(context): Shared, access: Access) -> Result<Reply<ModelList>, Problem> {
+    Ok(Reply(ModelList { object: "list", data: models(&context, &access).await? }))
 }
 
 /// Gives one model.
@@ -67,16 +68,20 @@ pub(super) async fn list_models(State(context): Shared) -> Result<Reply<ModelLis
     params(("model" = String, Path, description = "The model's name; `/` may stand in it as it is.")),
     responses((status = 200, description = "The model.", body = Model), OpenAiRefusals),
 )]
-pub(super) async fn get_model(State(context): Shared, Path(model): Path<String>) -> Result<Reply<Model>, Problem> {
-    let models = models(&context).await?;
+pub(super) async fn get_model(
+    State(context): Shared,
+    access: Access,
+    Path(model): Path<String>,
+) -> Result<Reply<Model>, Problem> {
+    let models = models(&context, &access).await?;
     if is_embedding(&context, &model) {
         return Ok(Reply(Model::new(model)));
     }
     models.into_iter().find(|known| known.id == model).map(Reply).ok_or_else(|| not_found(&model))
 }
 
-async fn models(context: &Context) -> Result<Vec<Model>, Problem> {
-    let readable = readable(context).await?;
+async fn models(context: &Context, access: &Access) -> Result<Vec<Model>, Problem> {
+    let readable = readable(context, access).await?;
     let mut models = Vec::with_capacity(readable.len() + 2);
     if readable.len() == 1 || (readable.len() > 1 && readable.iter().all(|(_, mixes)| *mixes)) {
         models.push(Model { name: "Strongroom".into(), ..Model::new(ALL.into()) });
@@ -93,8 +98,8 @@ async fn models(context: &Context) -> Result<Vec<Model>, Problem> {
 }
 
 /// The collections that the caller may read, each with whether its text may stand beside that of others.
-async fn readable(context: &Context) -> Result<Vec<(String, bool)>, Problem> {
-    let ask = context.door.ask.clone();
+pub(super) async fn readable(context: &Context, access: &Access) -> Result<Vec<(String, bool)>, Problem> {
+    let ask = context.door.ask.within(access.reach());
     blocking(move || ask.collections()).await
 }
 
@@ -102,8 +107,8 @@ async fn readable(context: &Context) -> Result<Vec<(String, bool)>, Problem> {
 ///
 /// # Errors
 /// 404 where there is none of that name for the caller, 409 where they may not stand in one answer.
-pub(super) async fn meant(context: &Context, model: &str) -> Result<Vec<String>, Problem> {
-    let readable = readable(context).await?;
+pub(super) async fn meant(context: &Context, access: &Access, model: &str) -> Result<Vec<String>, Problem> {
+    let readable = readable(context, access).await?;
     let wanted: Vec<String> = match model.strip_prefix(ALL) {
         Some("") => readable.iter().map(|(name, _)| name.clone()).collect(),
         Some(rest) => match rest.strip_prefix('/') {
