@@ -144,8 +144,8 @@ fn mcp_serves_the_protocols_own_client() {
     let file: Value = serde_json::from_str(text(5)).unwrap();
     assert_eq!(file, json!({ "id": "acme/a/lease.md", "filename": "lease.md", "content": LEASE, "knowledge_name": "acme" }));
     assert_eq!((&structured(6)["end"], &structured(6)["total"]), (&json!(20_000), &json!(28_000)));
-    for at in 7..11 {
-        assert_eq!(results[at]["isError"], true, "{}", results[at]);
+    for result in &results[7..11] {
+        assert_eq!(result["isError"], true, "{result}");
     }
     assert_eq!(text(8), "There is no such collection.");
     assert!(results[11]["thrown"].as_str().unwrap().contains("no such tool"), "{}", results[11]);
