@@ -8,11 +8,13 @@ use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::process::ExitCode;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 use sha2::Digest;
+use strongroom_ingest::extract::sandbox;
 use strongroom_ingest::extract::{ExtractError, ExtractOptions, Extracted, Extractor, Source, worker_main};
 use strongroom_ingest::model::Reason;
 
@@ -31,7 +33,7 @@ fn main() -> ExitCode {
 }
 
 fn run(filter: Option<&str>) {
-    let tests: [(&str, fn()); 12] = [
+    let tests: [(&str, fn()); 16] = [
         ("text_comes_back_with_its_hash", text_comes_back_with_its_hash),
         ("one_extractor_serves_many_threads", one_extractor_serves_many_threads),
         ("a_worker_reads_one_file_and_knows_nothing_of_us", a_worker_knows_nothing_of_us),
@@ -44,6 +46,10 @@ fn run(filter: Option<&str>) {
         ("memory_is_limited", memory_is_limited),
         ("processor_time_is_limited", processor_time_is_limited),
         ("our_own_faults_are_errors", our_own_faults_are_errors),
+        ("nothing_gets_out_of_the_worker", nothing_gets_out_of_the_worker),
+        ("a_tool_reads_its_own_and_nothing_else", a_tool_reads_its_own_and_nothing_else),
+        ("a_member_that_kills_its_reader_takes_no_other_along", a_member_that_kills_its_reader_takes_no_other_along),
+        ("a_crash_that_was_bad_luck_is_tried_again", a_crash_that_was_bad_luck_is_tried_again),
     ];
     for (name, test) in tests {
         if filter.is_none_or(|filter| name.contains(filter)) {
@@ -172,6 +178,113 @@ fn our_own_faults_are_errors() {
     assert!(matches!(attempt(options(&["worker"]), &mut Unreadable), Err(ExtractError::Source(_))));
 }
 
+/// What a sandboxed process tried and should not have been able to do, by its exit status: 0 for nothing.
+fn escapes(arguments: &[&str]) -> i32 {
+    let program = std::env::current_exe().unwrap();
+    let status = Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+    assert_eq!(status.signal(), None, "it was killed");
+    status.code().unwrap()
+}
+
+fn nothing_gets_out_of_the_worker() {
+    if cfg!(target_os = "linux") {
+        assert_eq!(escapes(&["misbehave", "walls"]), 0, "a bit for each way out that was open");
+    }
+}
+
+fn a_tool_reads_its_own_and_nothing_else() {
+    if cfg!(target_os = "linux") && sandbox::layers().landlock > 0 {
+        assert_eq!(escapes(&["misbehave", "tool-walls"]), 0, "a bit for each way out that was open");
+    }
+}
+
+/// One bit for each of the attempts that succeeded.
+fn bits(attempts: &[bool]) -> ExitCode {
+    ExitCode::from(attempts.iter().rev().fold(0, |bits, succeeded| bits << 1 | u8::from(*succeeded)))
+}
+
+/// Everything a taken-over worker would try first.
+fn walls() -> ExitCode {
+    let parent = std::os::unix::process::parent_id();
+    if sandbox::close_around_worker().is_err() {
+        return ExitCode::from(99);
+    }
+    let signal = rustix::process::Pid::from_raw(parent as i32).unwrap();
+    bits(&[
+        std::fs::File::open("/etc/hostname").is_ok() || std::fs::read_dir("/").is_ok(),
+        std::fs::write("/tmp/strongroom-escape", b"x").is_ok(),
+        std::net::TcpStream::connect("127.0.0.1:9").is_err_and(|error| error.kind() != io::ErrorKind::PermissionDenied)
+            || std::net::TcpListener::bind("127.0.0.1:0").is_ok(),
+        std::net::UdpSocket::bind("127.0.0.1:0").is_ok(),
+        UnixStream::pair().is_ok() || std::os::unix::net::UnixDatagram::unbound().is_ok(),
+        Command::new("/bin/true").status().is_ok(),
+        rustix::process::test_kill_process(signal).is_ok(),
+        // What may be done: computing in threads, the clock, memory.
+        std::thread::spawn(|| vec![1_u8; 1 << 20].len() + std::time::Instant::now().elapsed().subsec_nanos() as usize)
+            .join()
+            .is_err(),
+    ])
+}
+
+fn tool_walls() -> ExitCode {
+    let own = std::env::current_exe().unwrap();
+    let folder = std::env::temp_dir().join(format!("strongroom-tool-data-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("language"), b"x").unwrap();
+    if sandbox::close_around_tool(&own, &[&folder]).is_err() {
+        return ExitCode::from(99);
+    }
+    bits(&[
+        std::fs::File::open("/etc/hostname").is_ok()
+            || std::fs::read_dir("/root").is_ok()
+            || std::fs::read_dir("/home").is_ok(),
+        std::fs::write(folder.join("new"), b"x").is_ok() || std::fs::write("/tmp/strongroom-escape", b"x").is_ok(),
+        std::net::TcpListener::bind("127.0.0.1:0").is_ok() || std::net::UdpSocket::bind("127.0.0.1:0").is_ok(),
+        UnixStream::pair().is_ok() || std::os::unix::net::UnixDatagram::unbound().is_ok(),
+        Command::new("/bin/true").status().is_ok(),
+        std::fs::remove_file(folder.join("language")).is_ok(),
+        // It may read its data.
+        std::fs::read(folder.join("language")).is_err(),
+    ])
+}
+
+/// A zip archive of stored files.
+fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+    for (name, bytes) in files {
+        writer.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+        writer.write_all(bytes).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+fn a_member_that_kills_its_reader_takes_no_other_along() {
+    let bytes = archive(&[("a.txt", b"first words"), ("b.dies", b"x"), ("c.zip", &archive(&[("d.txt", b"last words")]))]);
+    let extracted = extract(options(&["misbehave", "dies-of"]), &bytes, "x.zip");
+    assert_eq!(extracted.outcome.unwrap().text, "a.txt\nb.dies\nc.zip");
+    let members: Vec<(String, Result<String, Reason>)> = extracted
+        .members
+        .into_iter()
+        .map(|member| (member.name, member.outcome.map(|read| read.text).map_err(|why| why.reason)))
+        .collect();
+    let expected = [
+        ("a.txt", Ok("first words")),
+        ("b.dies", Err(Reason::Crashed)),
+        ("c.zip!/d.txt", Ok("last words")),
+        ("c.zip", Ok("d.txt")),
+    ];
+    let expected = expected.map(|(name, outcome)| (name.to_owned(), outcome.map(str::to_owned)));
+    assert_eq!(members, expected);
+}
+
+fn a_crash_that_was_bad_luck_is_tried_again() {
+    let mark = std::env::temp_dir().join(format!("strongroom-luck-{}", std::process::id()));
+    std::fs::write(&mark, b"x").unwrap();
+    let bytes = archive(&[("unlucky", mark.to_str().unwrap().as_bytes())]);
+    let extracted = extract(options(&["misbehave", "unlucky"]), &bytes, "x.zip");
+    assert_eq!(extracted.members[0].outcome.as_ref().unwrap().text, mark.to_str().unwrap());
+}
+
 struct Unreadable;
 
 impl Read for Unreadable {
@@ -196,6 +309,11 @@ fn read_file(socket: &mut UnixStream) -> io::Result<()> {
 
 /// A worker taken over by what it read, or broken.
 fn misbehave(way: &str) -> ExitCode {
+    match way {
+        "walls" => return walls(),
+        "tool-walls" => return tool_walls(),
+        _ => {}
+    }
     let mut socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned().unwrap());
     let read_all = |socket: &mut UnixStream| read_file(socket).unwrap();
     match way {
@@ -240,6 +358,29 @@ fn misbehave(way: &str) -> ExitCode {
             }
         }
         "unusable" => return ExitCode::from(70),
+        // A worker like any other, but for files that it dies of.
+        "dies-of" | "unlucky" => {
+            let mut peeked = [0; 4096];
+            let flags = rustix::net::RecvFlags::PEEK;
+            loop {
+                let (_, length) = rustix::net::recv(&socket, &mut peeked[..], flags).unwrap();
+                let start = String::from_utf8_lossy(&peeked[..length]).into_owned();
+                if start.contains("\"extension\":\"dies\"") {
+                    std::process::abort();
+                }
+                if way == "unlucky"
+                    && let Some(at) = start.find("/tmp/strongroom-luck-")
+                    && std::fs::remove_file(start[at..].trim_end_matches('\0')).is_ok()
+                {
+                    std::process::abort();
+                }
+                // The file's first bytes come right after the request, or it has none.
+                if length == 0 || start.contains("PK") || start.contains("words") || way == "unlucky" && length > 300 {
+                    return worker_main();
+                }
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
         _ => unreachable!(),
     }
     ExitCode::SUCCESS

@@ -171,11 +171,17 @@ fn pipeline_options(config: &Config, purpose: Purpose) -> Result<PipelineOptions
 
 /// The name of the hidden subcommand that makes this program the extraction worker.
 pub const WORKER: &str = "extract-worker";
+/// The name of the hidden subcommand that makes this program the launcher of a tool.
+pub const TOOL: &str = "extract-tool";
 
 fn extract_options(config: &Config) -> Result<ExtractOptions, AppError> {
     let program = std::env::current_exe().map_err(|source| AppError::Io { what: "find this program's own file", source })?;
     let mut options = ExtractOptions::new(program, vec![WORKER.into()]);
     options.max_file_bytes = config.indexing.max_file_size;
+    if config.indexing.tools {
+        options.tool_arguments = vec![TOOL.into()];
+        options.ocr_languages = config.indexing.ocr_languages.clone();
+    }
     Ok(options)
 }
 

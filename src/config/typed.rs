@@ -87,6 +87,10 @@ pub struct TypedIndexing {
     pub settle: String,
     /// Files that are never read, in the syntax of `.gitignore`; added to the built-in list.
     pub ignore: Vec<String>,
+    /// Whether programs of this machine may help to read: `tesseract` (pictures and scans), `catdoc` (old Office files).
+    pub tools: bool,
+    /// Languages that tesseract reads, by its names (`eng`, `deu`). Default: the usual ones that are installed.
+    pub ocr_languages: Vec<String>,
     /// Free space on the data folder's disk below which nothing is indexed, such as `1GiB`.
     pub reserve: String,
     /// Documents that may wait before uploads are refused as busy.
@@ -107,6 +111,8 @@ impl Default for TypedIndexing {
             sweep_every: "5m".into(),
             settle: "2s".into(),
             ignore: Vec::new(),
+            tools: true,
+            ocr_languages: Vec::new(),
             reserve: "1GiB".into(),
             max_pending: 100_000,
             max_file_size: "1GiB".into(),

@@ -63,6 +63,10 @@ pub struct Indexing {
     pub settle: Duration,
     /// Further ignore lines.
     pub ignore: Vec<String>,
+    /// Whether programs of this machine may help to read.
+    pub tools: bool,
+    /// Languages that OCR reads; empty for the usual ones.
+    pub ocr_languages: Vec<String>,
     /// Free bytes below which nothing is indexed.
     pub reserve: u64,
     /// Documents that may wait.

@@ -1,5 +1,7 @@
 //! Says what bytes are. The contents decide; a name or declared type decides only among kinds of text.
 
+use super::parts::Parts;
+
 /// What the outside says about a file.
 #[derive(Clone, Copy)]
 pub(super) struct Hints<'a> {
@@ -60,7 +62,7 @@ const IMAGES: &[&[u8]] = &[b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM
 /// OLE compound files: Office 97-2003, Outlook, encrypted Office.
 const OLE: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
 
-/// Zip archives are told apart by the names of their parts.
+/// Zip archives are told apart by what they say they are, or the folder that their parts are in.
 const ZIP_PARTS: &[(&[u8], Format)] = &[
     (b"application/epub+zip", Format::Epub),
     (b"application/vnd.oasis.opendocument.spreadsheet", Format::Sheet),
@@ -237,10 +239,17 @@ fn lower_start(head: &[u8]) -> Vec<u8> {
 }
 
 fn zip_format(bytes: &[u8]) -> Format {
-    // The names are in the first part's header and in the directory at the end.
+    if let Ok(mut parts) = Parts::open(bytes) {
+        let kind = parts.bytes("mimetype").ok().flatten().unwrap_or_default();
+        // Folders of these names mean that only in a package with a list of what its parts are.
+        let is_package = parts.has("[Content_Types].xml");
+        let named = |part: &&(&[u8], Format)| kind.starts_with(part.0) || (is_package && parts.has_below(part.0));
+        let found = ZIP_PARTS.iter().find(named).map(|(_, format)| *format);
+        return found.unwrap_or(if parts.has("META-INF/container.xml") { Format::Epub } else { Format::Zip });
+    }
+    // One that is cut short has no directory any more: the name of its first part has to do.
     let head = &bytes[..bytes.len().min(4 * HEAD)];
-    let tail = &bytes[bytes.len().saturating_sub(64 * HEAD)..];
-    let found = ZIP_PARTS.iter().find(|(part, _)| contains(head, part) || contains(tail, part));
+    let found = ZIP_PARTS.iter().find(|(part, _)| contains(head, part));
     found.map_or(Format::Zip, |(_, format)| *format)
 }
 

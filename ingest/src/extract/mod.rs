@@ -20,6 +20,7 @@ mod parent;
 mod parts;
 mod pdf;
 mod process;
+pub mod sandbox;
 mod text;
 mod tools;
 mod tree;
@@ -36,6 +37,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Extraction, Reason, Sha256};
 
 pub use parent::Extractor;
+pub use tools::tool_main;
 pub use worker::worker_main;
 
 /// Names the engines and rules in this module. It changes when any document would give another text.
@@ -48,6 +50,10 @@ pub struct ExtractOptions {
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
+    /// Its arguments when it must call [`tool_main`] with those that follow; empty where no tools are to be run.
+    pub tool_arguments: Vec<OsString>,
+    /// Languages that OCR reads, as tesseract calls them; those that are installed are used.
+    pub ocr_languages: Vec<String>,
     /// Address space of a worker, in bytes.
     pub memory_bytes: u64,
     /// Processor time that a document may take, its members included, in seconds.
@@ -74,6 +80,8 @@ impl ExtractOptions {
         Self {
             program,
             arguments,
+            tool_arguments: Vec::new(),
+            ocr_languages: Vec::new(),
             memory_bytes: 640 << 20,
             cpu_seconds: 30,
             wall_seconds: 60,
@@ -148,6 +156,11 @@ impl Tool {
             Self::PowerPoint97 => "catppt",
         }
     }
+}
+
+/// Where a tool's program is on this machine, if it is there.
+pub fn find_tool(tool: Tool) -> Option<PathBuf> {
+    tools::program(tool)
 }
 
 /// Why a file gave no text. Nothing in it is from the document or its name.

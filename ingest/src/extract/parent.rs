@@ -45,8 +45,9 @@ enum Talk {
 
 impl Extractor {
     /// An extractor with no worker yet; the first call starts them.
-    pub fn new(options: ExtractOptions) -> Self {
+    pub fn new(mut options: ExtractOptions) -> Self {
         let tools = tools::installed(&options);
+        options.ocr_languages = tools::languages(&options.ocr_languages);
         Self { options, tools, spares: Mutex::default(), running: Mutex::default() }
     }
 
@@ -199,7 +200,7 @@ impl Extractor {
                 }
                 Ok(Some(Message::LostMember { name, why })) => tree.lose(&name, why),
                 Ok(Some(Message::Ask { tool, bytes })) => {
-                    let reply = if self.tools.contains(&tool) { tools::run(&self.options, tool, &bytes) } else { None };
+                    let reply = self.ask(tool, &bytes, tree);
                     if wire::write_reply(timed, &reply).is_err() {
                         break Talk::Silent;
                     }
@@ -217,6 +218,17 @@ impl Extractor {
             tree.output_bytes = tree.output_bytes.saturating_sub(extraction.text.len() as u64);
         }
         Ok(last.map_or(failure, Talk::Answered))
+    }
+
+    /// Has a tool read bytes, within what is left of the document's time for that.
+    fn ask(&self, tool: Tool, bytes: &[u8], tree: &mut Tree) -> Option<String> {
+        if !self.tools.contains(&tool) || tree.tools.is_zero() {
+            return None;
+        }
+        let began = Instant::now();
+        let text = tools::run(&self.options, tool, bytes);
+        tree.tools = tree.tools.saturating_sub(began.elapsed());
+        text
     }
 
     /// Has another worker read something found inside a file; once more if that one dies.

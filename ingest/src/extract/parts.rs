@@ -47,6 +47,11 @@ impl<'a> Parts<'a> {
         self.names.contains_key(&normal(name))
     }
 
+    /// Whether any part's name begins so.
+    pub(super) fn has_below(&self, folder: &[u8]) -> bool {
+        self.names.keys().any(|name| name.as_bytes().starts_with(folder))
+    }
+
     /// Names of all parts below a folder, in order.
     pub(super) fn below(&self, folder: &str) -> Vec<String> {
         let folder = normal(folder);

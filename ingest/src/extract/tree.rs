@@ -9,12 +9,17 @@ use super::desk::label;
 use super::{ExtractOptions, Member, Unreadable};
 use crate::model::{Reason, Sha256};
 
+/// Time that tools may take over one document and all that is inside it: some hundred pages by OCR.
+const TOOLS: Duration = Duration::from_secs(900);
+
 /// Grows by members, shrinks by what reading them takes.
 pub(super) struct Tree {
     /// Processor time left.
     pub cpu_ms: u64,
     /// Time left to wait for workers.
     pub wall: Duration,
+    /// Time left for tools.
+    pub tools: Duration,
     /// Bytes of text left.
     pub output_bytes: u64,
     /// How deep inside the document the reading is.
@@ -34,6 +39,7 @@ impl Tree {
         Self {
             cpu_ms: options.cpu_seconds * 1000,
             wall: Duration::from_secs(options.wall_seconds),
+            tools: TOOLS,
             output_bytes: options.output_bytes,
             depth: 0,
             members: Vec::new(),

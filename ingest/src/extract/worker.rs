@@ -1,6 +1,7 @@
 //! The worker's side of extraction: limits itself, reads one file from its socket, answers, ends.
 //!
-//! It is single-purpose and takes nothing from its environment, so that a sandbox can be closed around all of it.
+//! It is single-purpose and takes nothing from its environment, so that the sandbox is closed around all of it before anything
+//! else happens.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -17,7 +18,7 @@ use super::mail::{self, mbox, mhtml, msg};
 use super::office::{docx, legacy, odf, pptx, rtf, sheet};
 use super::parent::too_much_memory;
 use super::wire::{self, Answer, EXIT_UNUSABLE, Request};
-use super::{Unreadable, csv, html, image, markdown, pdf, text};
+use super::{Unreadable, csv, html, image, markdown, pdf, sandbox, text};
 use crate::model::{Extraction, Reason};
 
 /// Engines recurse over what they read; the stack is part of the memory limit, and only touched pages count as used.
@@ -27,6 +28,9 @@ const STACK_BYTES: usize = 128 << 20;
 pub fn worker_main() -> ExitCode {
     // A panic's message can hold document text, and nobody may see it.
     panic::set_hook(Box::new(|_| {}));
+    if sandbox::close_around_worker().is_err() {
+        return ExitCode::from(EXIT_UNUSABLE);
+    }
     let Ok(descriptor) = io::stdin().as_fd().try_clone_to_owned() else {
         return ExitCode::from(EXIT_UNUSABLE);
     };

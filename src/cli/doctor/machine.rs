@@ -1,9 +1,9 @@
 //! The checks of the machine itself: processor, limits of the system, programs that may help.
 
-use std::path::Path;
+use strongroom_ingest::extract::sandbox::{self, Layers};
+use strongroom_ingest::extract::{Tool, find_tool};
 
 use super::{Check, State};
-use crate::config::Environment;
 
 /// Watches that a large folder may need; each costs the system about 1 kB when used.
 const ENOUGH_WATCHES: u64 = 65_536;
@@ -63,39 +63,35 @@ pub(super) fn core_dumps() -> Check {
     }
 }
 
-/// Programs that later readers can make use of.
-pub(super) fn optional_programs(environment: &Environment) -> Vec<Check> {
-    let programs = [
-        ("tesseract", "text from scans", "Debian: apt install tesseract-ocr, macOS: brew install tesseract"),
-        ("catdoc", "text from old .doc files", "Debian: apt install catdoc, macOS: brew install catdoc"),
-    ];
-    let mut checks = Vec::new();
-    for (name, gives, remedy) in programs {
-        checks.push(match environment.find_program(name) {
-            Some(path) => Check::good(name, path.display().to_string()),
-            None => {
-                let found = format!("not here: would give {gives} (not used by this version yet)");
-                Check::not(name, State::Could, found, remedy)
-            }
-        });
+/// The walls around the process that reads a document.
+pub(super) fn sandbox() -> Check {
+    let what = "sandbox";
+    let Layers { landlock, seccomp } = sandbox::layers();
+    let found = match (landlock, seccomp) {
+        (0, false) => "limits on memory and time alone".to_owned(),
+        (0, true) => "limits and filtered system calls (seccomp); no landlock".to_owned(),
+        (version, false) => format!("limits and landlock {version}; no seccomp"),
+        (version, true) => format!("limits, landlock {version}: no files, no network, and filtered system calls (seccomp)"),
+    };
+    if landlock > 0 && seccomp {
+        return Check::good(what, found);
     }
-    checks.push(pdfium());
-    checks
+    Check::not(what, State::Could, found, "a Linux kernel of 5.13 or later with landlock gives all of it")
 }
 
-fn pdfium() -> Check {
-    let names = ["libpdfium.so", "libpdfium.dylib"];
-    let folders =
-        ["/usr/lib", "/usr/local/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/opt/homebrew/lib"];
-    let found = folders
-        .iter()
-        .flat_map(|folder| names.iter().map(move |name| Path::new(folder).join(name)))
-        .find(|path| path.is_file());
-    match found {
-        Some(path) => Check::good("pdfium", path.display().to_string()),
+/// Programs that read what no library here can.
+pub(super) fn optional_programs() -> Vec<Check> {
+    let programs = [
+        (Tool::Ocr, "text from scans and pictures", "Debian: apt install tesseract-ocr, macOS: brew install tesseract"),
+        (Tool::Word97, "text from old .doc files", "Debian: apt install catdoc, macOS: brew install catdoc"),
+        (Tool::PowerPoint97, "text from old .ppt files", "Debian: apt install catdoc, macOS: brew install catdoc"),
+    ];
+    let check = |(tool, gives, remedy): (Tool, &str, &str)| match find_tool(tool) {
+        Some(path) => Check::good(tool.name(), path.display().to_string()),
         None => {
-            let found = "not here: would read some damaged PDF files (not used by this version yet)";
-            Check::not("pdfium", State::Could, found, "put libpdfium into /usr/local/lib")
+            let remedy = format!("{remedy}; then `strongroom retry`");
+            Check::not(tool.name(), State::Could, format!("not here: would give {gives}"), remedy)
         }
-    }
+    };
+    programs.into_iter().map(check).collect()
 }

@@ -62,7 +62,8 @@ fn checks(loaded: &Loaded, environment: &Environment) -> Vec<Check> {
     checks.extend([model_files(config, environment), machine::processor()]);
     checks.extend(machine::watches());
     checks.extend([machine::open_files(), machine::core_dumps()]);
-    checks.extend(machine::optional_programs(environment));
+    checks.push(machine::sandbox());
+    checks.extend(machine::optional_programs());
     checks
 }
 

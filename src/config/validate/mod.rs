@@ -141,12 +141,18 @@ fn indexing(typed: &Typed, faults: &mut Faults) -> Indexing {
             faults.add(key, "must be at least 1");
         }
     }
+    let is_language = |name: &String| name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if !from.ocr_languages.iter().all(is_language) {
+        faults.add("indexing.ocr_languages", "must be names such as `eng` or `chi_sim`");
+    }
     Indexing {
         threads: from.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
         pause: from.pause,
         sweep_every,
         settle,
         ignore: from.ignore.clone(),
+        tools: from.tools,
+        ocr_languages: from.ocr_languages.clone(),
         reserve: faults.take("indexing.reserve", parse_size(&from.reserve), 0),
         max_pending: from.max_pending,
         max_file_size: faults.take("indexing.max_file_size", parse_size(&from.max_file_size), 0),

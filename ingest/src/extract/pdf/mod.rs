@@ -3,11 +3,12 @@
 mod outline;
 mod oxide;
 mod quality;
+mod scan;
 mod second;
 
-use super::Unreadable;
 use super::desk::Desk;
 use super::wire::Answer;
+use super::{Tool, Unreadable};
 use crate::model::{Extraction, Heading, Page, Reason};
 
 /// Between two pages; belongs to the earlier one.
@@ -74,6 +75,11 @@ pub(super) fn read(bytes: Vec<u8>, desk: &mut Desk) -> Answer {
         if matches!(page, PageText::Text(text) if quality::is_hopeless(text)) {
             *page = PageText::Failed;
         }
+    }
+    let scanned = pages.iter().enumerate().filter(|(_, (page, _))| matches!(page, PageText::Image | PageText::Failed));
+    let scanned: Vec<usize> = scanned.map(|(index, _)| index).collect();
+    for (index, text) in scan::read(&bytes, &scanned, desk) {
+        pages[index] = (PageText::Text(text), Tool::Ocr.name());
     }
     assemble(&pages, &first)
 }
