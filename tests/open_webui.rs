@@ -91,6 +91,22 @@ fn open_webui_calls_operations_as_tools() {
         LEASE.as_bytes(),
     );
     assert_eq!((put.status, &put.json()["state"]), (200, &json!("indexed")), "{}", put.text());
+    // The two tools whose results become citations.
+    let query = json!({ "query": "notice period of the tenant", "count": 1 });
+    let reply = server.request("POST", &find("query_knowledge_files"), Some(&query));
+    assert_eq!((reply.status, reply.header("content-type")), (200, Some("text/plain; charset=utf-8")), "{}", reply.text());
+    let chunk = &reply.json()[0];
+    assert_eq!(
+        (&chunk["file_id"], &chunk["content"], &chunk["type"]),
+        (&json!("acme/a b/lease.txt"), &json!(LEASE.trim()), &json!("file"))
+    );
+    let reply = server.request("POST", &find("view_file"), Some(&json!({ "file_id": chunk["file_id"] })));
+    let viewed = json!({ "id": "acme/a b/lease.txt", "filename": "lease.txt", "content": LEASE, "knowledge_name": "acme", "truncated": false });
+    assert_eq!((reply.status, reply.json()), (200, viewed));
+    server.request("POST", &find("view_file"), Some(&json!({ "file_id": "acme/none.txt" }))).problem(404, "no_document");
+    server.request("POST", &find("view_file"), Some(&json!({ "file_id": "acme" }))).problem(400, "bad_field");
+    assert_eq!(server.get("/tools.json").json()["paths"].as_object().unwrap().len(), 5);
+
     let deleted = server.send("DELETE", &format!("{}?purge=False", filled("deleteDocument")), &[], b"");
     assert_eq!(deleted.status, 204, "{}", deleted.text());
     // Arguments that a model leaves open come as null.

@@ -10,6 +10,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::openapi;
 use super::problem::Problem;
+use super::tools;
 
 /// The viewer sets styles on its elements and draws its icons from data URLs; all else comes from us or not at all.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
@@ -19,7 +20,7 @@ pub(super) fn router() -> Router {
     // By default the viewer has another host validate the file.
     let config = Config::new(["/openapi.json"]).validator_url("none");
     let viewer: Router = SwaggerUi::new("/docs").config(config).into();
-    viewer.route("/openapi.json", get(file)).layer(map_response(with_policy))
+    viewer.route("/openapi.json", get(file)).route("/tools.json", get(tools::reading)).layer(map_response(with_policy))
 }
 
 async fn file() -> Result<Response, Problem> {
