@@ -12,8 +12,10 @@ use strongroom_ingest::extract::ExtractOptions;
 use strongroom_ingest::index::{IndexError, Store, StoreOptions};
 use strongroom_ingest::pipeline::{Pipeline, PipelineError, PipelineOptions, WatchedRoot};
 
+use crate::answer::{self, ChatModel, ChatOptions, Generator};
 use crate::ask::Ask;
-use crate::config::{Config, format_size};
+use crate::config::{self, Config, format_size};
+use crate::egress::{Egress, EgressError};
 use crate::http::{AllowedHosts, Door, Limits, Metrics, Readiness, Recall, Via};
 use crate::models::Models;
 use crate::retrieve::Retriever;
@@ -48,6 +50,9 @@ pub enum AppError {
         /// Why.
         source: IndexError,
     },
+    /// The client for language models could not be made.
+    #[error("language models cannot be asked: {0}")]
+    Generators(#[from] EgressError),
     /// The pipeline did not start.
     #[error("indexing cannot be started: {0}")]
     Pipeline(#[from] PipelineError),
@@ -116,7 +121,8 @@ impl App {
         }
         let ready = Arc::new(Readiness::new());
         ready.stores_open();
-        let ask = Ask::new(Arc::clone(&store), Retriever::new(embedders.clone()), config.mixable());
+        let ask = Ask::new(Arc::clone(&store), Retriever::new(embedders.clone()), config.mixable())
+            .with_generators(generators(&config)?);
         let metrics = Arc::new(Metrics::new());
         Ok(Arc::new(Self { config, models, store, pipeline, embedders, metrics, ready, recall: Arc::default(), ask }))
     }
@@ -148,6 +154,27 @@ impl App {
             embedder.stop();
         }
     }
+}
+
+/// The language models that write answers, in the order in which they are tried.
+fn generators(config: &Config) -> Result<Vec<Arc<dyn Generator>>, AppError> {
+    if config.generators.is_empty() {
+        return Ok(Vec::new());
+    }
+    let client = answer::chat_client(&Egress::default())?;
+    let model = |from: &config::Generator| -> Arc<dyn Generator> {
+        let options = ChatOptions {
+            name: from.name.clone(),
+            model: from.model.clone(),
+            url: from.url.clone(),
+            key: from.api_key.as_ref().map(|key| key.0.clone()),
+            context: from.context,
+            answer_tokens: from.answer_tokens,
+            silence: from.timeout,
+        };
+        Arc::new(ChatModel::new(options, client.clone()))
+    };
+    Ok(config.generators.iter().map(model).collect())
 }
 
 fn pipeline_options(config: &Config, purpose: Purpose) -> Result<PipelineOptions, AppError> {
