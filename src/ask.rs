@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use strongroom_ingest::index::records::DocumentFilter;
 use strongroom_ingest::index::{Collection, IndexError, Store};
-use strongroom_ingest::model::{CollectionId, Span, VersionId};
+use strongroom_ingest::model::{CollectionId, Reach, Span, VersionId};
 
 use crate::answer::{
     self, Answer, Cancel, Completed, Extracts, GenerateRequest, Generator, GeneratorError, GeneratorInfo, Role, Turn,
@@ -119,18 +119,25 @@ pub struct Ask {
     retriever: Retriever,
     mixable: Arc<HashSet<String>>,
     generators: Arc<[Arc<dyn Generator>]>,
+    reach: Reach,
 }
 
 impl Ask {
     /// `mixable`: names of collections whose text may stand in one answer with another's.
     pub fn new(store: Arc<Store>, retriever: Retriever, mixable: Vec<String>) -> Self {
-        Self { store, retriever, mixable: Arc::new(mixable.into_iter().collect()), generators: Arc::from([]) }
+        let mixable = Arc::new(mixable.into_iter().collect());
+        Self { store, retriever, mixable, generators: Arc::from([]), reach: Reach::All }
     }
 
     /// Has answers written by these, the first that can.
     pub fn with_generators(mut self, generators: Vec<Arc<dyn Generator>>) -> Self {
         self.generators = generators.into();
         self
+    }
+
+    /// The same for somebody who may see only so much: other collections are not there.
+    pub fn within(&self, reach: &Reach) -> Self {
+        Self { reach: reach.clone(), ..self.clone() }
     }
 
     /// Searches the named collections; `None` means all.
@@ -141,12 +148,13 @@ impl Ask {
 
     /// Searches one collection by a vector that the asker brought instead of a question.
     pub fn nearest(&self, collection: &str, vector: &[f32], query: &Query) -> Result<Found, AskError> {
-        Ok(self.retriever.nearest(vector, query, &[self.store.by_name(collection)?])?)
+        Ok(self.retriever.nearest(vector, query, &self.open(&self.named(Some(&[collection.to_owned()]))?, false)?)?)
     }
 
     /// Numbers in a vector that `collection` can be searched by; none where that is not known yet.
     pub fn dimension(&self, collection: &str) -> Result<Option<usize>, AskError> {
-        Ok(self.retriever.dimension(&*self.store.by_name(collection)?)?)
+        let opened = self.open(&self.named(Some(&[collection.to_owned()]))?, false)?;
+        Ok(opened.first().map(|collection| self.retriever.dimension(collection)).transpose()?.flatten())
     }
 
     /// Answers from the named collections; `None` means all.
@@ -202,9 +210,9 @@ impl Ask {
         self.retriever.model()
     }
 
-    /// Names of all collections, and whether their text may stand beside others'.
+    /// Names of all collections in reach, and whether their text may stand beside others'.
     pub fn collections(&self) -> Result<Vec<(String, bool)>, AskError> {
-        let names = self.store.records()?.into_iter().map(|record| record.name);
+        let names = self.named(None)?.into_iter();
         Ok(names.map(|name| (name.clone(), self.mixable.contains(&name))).collect())
     }
 
@@ -298,11 +306,20 @@ impl Ask {
         }
     }
 
-    /// The names meant, each once, in the order given.
+    /// The names meant, each once, in the order given. One that is not there, or not in reach, is refused before anything else
+    /// is looked at or opened: neither a time nor another error tells the two apart.
     fn named(&self, collections: Option<&[String]>) -> Result<Vec<String>, AskError> {
         let Some(names) = collections else {
-            return Ok(self.store.records()?.into_iter().map(|record| record.name).collect());
+            let mut records = self.store.records()?;
+            records.retain(|record| self.reach.allows(record.id));
+            return Ok(records.into_iter().map(|record| record.name).collect());
         };
+        for name in names {
+            let entry = self.store.registry().by_name(name)?;
+            if !entry.is_some_and(|entry| self.reach.allows(entry.id)) {
+                return Err(AskError::NoCollection);
+            }
+        }
         let mut seen = HashSet::new();
         Ok(names.iter().filter(|name| seen.insert(name.as_str())).cloned().collect())
     }
@@ -313,6 +330,7 @@ impl Ask {
         for name in names {
             match self.store.by_name(name) {
                 Err(IndexError::NoCollection) if all => {}
+                Ok(hidden) if !self.reach.allows(hidden.id()) => return Err(AskError::NoCollection),
                 other => opened.push(other?),
             }
         }

@@ -8,6 +8,7 @@ mod corpus;
 mod faults;
 mod fuzzed;
 mod growth;
+mod keys;
 mod kill;
 mod leaks;
 mod load;

@@ -11,6 +11,7 @@ use strongroom_ingest::index::records::DocumentFilter;
 use strongroom_ingest::pipeline::PipelineError;
 use utoipa::ToSchema;
 
+use super::access::Access;
 use super::body::{Json, JsonRequest};
 use super::openapi::{self, ModeUnavailable, NoDocument, NoText, NotJson, Refusals};
 use super::params::Params;
@@ -91,6 +92,7 @@ pub(super) struct ViewedFile {
 pub(super) async fn query_knowledge_files(
     State(context): Shared,
     params: Params,
+    access: Access,
     Json(request): Json<QueryKnowledge>,
 ) -> Result<Response, Problem> {
     params.finish()?;
@@ -102,7 +104,7 @@ pub(super) async fn query_knowledge_files(
     };
     let query = Query { text: request.query, mode: Mode::Hybrid, limit, filter: DocumentFilter::default(), explain: false };
     let collections = request.collections.map(distinct);
-    let ask = context.door.ask.clone();
+    let ask = context.door.ask.within(access.reach());
     let started = std::time::Instant::now();
     let found = blocking(move || ask.search(collections.as_deref(), &query)).await?;
     context.door.metrics.count_search(Mode::Hybrid, started.elapsed());
@@ -137,6 +139,7 @@ fn passage(hit: &Hit) -> Value {
 pub(super) async fn view_file(
     State(context): Shared,
     params: Params,
+    access: Access,
     Json(request): Json<ViewFile>,
 ) -> Result<Reply<ViewedFile>, Problem> {
     params.finish()?;
@@ -147,7 +150,11 @@ pub(super) async fn view_file(
     let filename = path.rsplit('/').next().unwrap_or_default().to_owned();
     let knowledge_name = collection.clone();
     let pipeline = context.door.pipeline.clone();
-    let text = blocking(move || pipeline.text(&collection, &path).map_err(text_problem)).await?;
+    let text = blocking(move || {
+        let collection = access.seen(&pipeline, collection)?;
+        pipeline.text(&collection, &path).map_err(text_problem)
+    })
+    .await?;
     let content: String = text.chars().take(MOST_CHARACTERS).collect();
     let truncated = content.len() < text.len();
     Ok(Reply(ViewedFile { id: request.file_id, filename, content, knowledge_name, truncated }))

@@ -11,10 +11,12 @@ use serde_json::Value;
 use strongroom_ingest::index::records::DocumentFilter;
 
 use super::results::{AnswerResult, CollectionSummary, CollectionsResult, ReadResult, SearchResult};
+use crate::http::access::Access;
 use crate::http::problem::Problem;
 use crate::http::search::{check_question, distinct};
 use crate::http::tools::text_problem;
 use crate::http::{Context, blocking};
+use crate::keys::Scope;
 use crate::retrieve::{Mode, Query};
 
 /// Characters of a document that are given at a time.
@@ -99,12 +101,12 @@ pub(super) struct Ask {
 pub(super) struct List {}
 
 /// Finds passages.
-pub(super) async fn search(context: &Arc<Context>, wanted: Search) -> Result<Called, Problem> {
-    let result = found(context, wanted).await?;
+pub(super) async fn search(context: &Arc<Context>, access: &Access, wanted: Search) -> Result<Called, Problem> {
+    let result = found(context, access, wanted).await?;
     Called::new(result.text(), &result)
 }
 
-async fn found(context: &Arc<Context>, wanted: Search) -> Result<SearchResult, Problem> {
+async fn found(context: &Arc<Context>, access: &Access, wanted: Search) -> Result<SearchResult, Problem> {
     check_question("query", &wanted.query)?;
     let limit = match wanted.limit {
         None => 10,
@@ -113,7 +115,7 @@ async fn found(context: &Arc<Context>, wanted: Search) -> Result<SearchResult, P
     };
     let query = Query { text: wanted.query, mode: Mode::Hybrid, limit, filter: DocumentFilter::default(), explain: false };
     let collections = wanted.collections.map(distinct);
-    let ask = context.door.ask.clone();
+    let ask = context.door.ask.within(access.reach());
     let started = Instant::now();
     let found = blocking(move || ask.search(collections.as_deref(), &query)).await?;
     context.door.metrics.count_search(Mode::Hybrid, started.elapsed());
@@ -121,19 +123,21 @@ async fn found(context: &Arc<Context>, wanted: Search) -> Result<SearchResult, P
 }
 
 /// Gives a document's text.
-pub(super) async fn read(context: &Arc<Context>, wanted: Read) -> Result<Called, Problem> {
-    let result = part(context, wanted).await?;
+pub(super) async fn read(context: &Arc<Context>, access: &Access, wanted: Read) -> Result<Called, Problem> {
+    let result = part(context, access, wanted).await?;
     Called::new(result.text.clone(), &result)
 }
 
-async fn part(context: &Arc<Context>, wanted: Read) -> Result<ReadResult, Problem> {
+async fn part(context: &Arc<Context>, access: &Access, wanted: Read) -> Result<ReadResult, Problem> {
     let start = wanted.start.unwrap_or(0);
     if wanted.end.is_some_and(|end| end < start) {
         return Err(Problem::bad_field("end", "must not be less than `start`"));
     }
-    let pipeline = context.door.pipeline.clone();
+    access.check(Scope::Read)?;
+    let (pipeline, access) = (context.door.pipeline.clone(), access.clone());
     blocking(move || {
-        let text = pipeline.text(&wanted.collection, &wanted.path).map_err(text_problem)?;
+        let collection = access.seen(&pipeline, wanted.collection.clone())?;
+        let text = pipeline.text(&collection, &wanted.path).map_err(text_problem)?;
         let total = text.chars().count() as u64;
         let start = start.min(total);
         let end = wanted.end.unwrap_or(total).min(total).min(start.saturating_add(MOST_CHARACTERS)).max(start);
@@ -145,18 +149,19 @@ async fn part(context: &Arc<Context>, wanted: Read) -> Result<ReadResult, Proble
 }
 
 /// Answers a question.
-pub(super) async fn ask(context: &Arc<Context>, wanted: Ask) -> Result<Called, Problem> {
+pub(super) async fn ask(context: &Arc<Context>, access: &Access, wanted: Ask) -> Result<Called, Problem> {
     check_question("question", &wanted.question)?;
     let collections = wanted.collections.map(distinct);
-    let ask = context.door.ask.clone();
+    let ask = context.door.ask.within(access.reach());
     let result: AnswerResult = blocking(move || ask.answer(collections.as_deref(), &wanted.question)).await?.into();
     Called::new(result.text(), &result)
 }
 
 /// Lists collections.
-pub(super) async fn list(context: &Arc<Context>, _: List) -> Result<Called, Problem> {
+pub(super) async fn list(context: &Arc<Context>, access: &Access, _: List) -> Result<Called, Problem> {
     let pipeline = context.door.pipeline.clone();
     let mut records = blocking(move || pipeline.collections()).await?;
+    access.keep_seen(&mut records);
     records.sort_by(|a, b| a.name.cmp(&b.name));
     let truncated = records.len() > MOST_COLLECTIONS;
     records.truncate(MOST_COLLECTIONS);
