@@ -14,6 +14,7 @@ mod kill;
 mod leaks;
 mod load;
 mod mcp;
+mod open_webui;
 mod openapi;
 mod qdrant;
 mod rest_answers;

@@ -5,7 +5,7 @@ use strongroom_ingest::model::{CollectionId, DocumentId};
 use super::*;
 use crate::retrieve::Explain;
 
-fn hit(document: u128, path: &str, start: u64, text: &str, score: f32) -> Hit {
+pub(super) fn hit(document: u128, path: &str, start: u64, text: &str, score: f32) -> Hit {
     Hit {
         collection: CollectionId(1),
         collection_name: "acme".to_owned(),
@@ -44,8 +44,11 @@ fn lease() -> Vec<Hit> {
 
 fn answer(question: &str, passages: &[Hit]) -> Answer {
     let mut streamed = String::new();
-    let generated =
-        Extracts.generate(&GenerateRequest { question, passages }, &mut |piece: &str| streamed.push_str(piece)).unwrap();
+    let generated = Extracts
+        .generate(&GenerateRequest { question, passages, history: &[], cancel: &Cancel::never() }, &mut |piece: &str| {
+            streamed.push_str(piece)
+        })
+        .unwrap();
     assert_eq!(streamed, generated.text, "what is streamed is what is answered");
     cite(generated, passages, Extracts.info(), |hit, span| {
         let skip = (span.start - hit.span.start) as usize;
@@ -98,7 +101,8 @@ fn what_the_documents_do_not_say_is_not_found() {
 #[test]
 fn a_quote_that_is_no_longer_stored_is_no_answer() {
     let passages = lease();
-    let request = GenerateRequest { question: "What is the monthly rent?", passages: &passages };
+    let request =
+        GenerateRequest { question: "What is the monthly rent?", passages: &passages, history: &[], cancel: &Cancel::never() };
     let generated = Extracts.generate(&request, &mut |_| ()).unwrap();
     let altered = cite(generated.clone(), &passages, Extracts.info(), |_, _| Ok::<_, ()>(Some("The monthly rent".to_owned())));
     assert!(!altered.unwrap().grounded);
@@ -111,7 +115,7 @@ fn a_quote_that_is_no_longer_stored_is_no_answer() {
 fn a_generator_cannot_cite_what_it_was_not_given() {
     let passages = lease();
     let quotes = vec![Quote { passage: 9, bytes: 0..1 }, Quote { passage: 0, bytes: 0..100_000 }];
-    let generated = Generated { text: "Surely so [1][2].".to_owned(), quotes };
+    let generated = Generated { text: "Surely so [1][2].".to_owned(), quotes, ..Generated::default() };
     let answer = cite(generated, &passages, Extracts.info(), |_, _| Ok::<_, ()>(Some(String::new()))).unwrap();
     assert!(!answer.grounded && answer.citations.is_empty());
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::support::{Wanted, words};
-use super::{GenerateRequest, Generated, Generator, GeneratorError, GeneratorInfo, Quote, sentences};
+use super::{Cancel, Completed, GenerateRequest, Generated, Generator, GeneratorError, GeneratorInfo, Quote, Turn, sentences};
 use crate::retrieve::Hit;
 
 /// Passages that an answer is taken from, at most.
@@ -65,6 +65,10 @@ impl Generator for Extracts {
             generated.quotes.push(Quote { passage: candidate.passage, bytes: candidate.bytes });
         }
         Ok(generated)
+    }
+
+    fn complete(&self, _: &[Turn], _: &Cancel) -> Option<Result<Completed, GeneratorError>> {
+        None
     }
 }
 

@@ -1,6 +1,11 @@
 //! Passages to an answer: a generator behind a trait, citations checked against the stored text.
 
+mod cancel;
+mod chat;
+mod events;
 mod extracts;
+mod prompt;
+mod rewrite;
 mod sentences;
 mod support;
 
@@ -11,6 +16,8 @@ use strongroom_ingest::model::{Span, VersionId};
 
 use crate::retrieve::Hit;
 
+pub use cancel::{Cancel, Waiting, waiting};
+pub use chat::{ChatModel, ChatOptions, Completed, chat_client};
 pub use extracts::Extracts;
 pub(crate) use support::names;
 
@@ -60,6 +67,10 @@ pub struct Answer {
     pub grounded: bool,
     /// Who wrote it.
     pub generator: GeneratorInfo,
+    /// Passages that were found and that the generator was not shown, for they did not fit.
+    pub left_out: usize,
+    /// What it cost.
+    pub usage: Usage,
 }
 
 /// What a generator is given.
@@ -69,6 +80,39 @@ pub struct GenerateRequest<'a> {
     pub question: &'a str,
     /// What it may use, best first.
     pub passages: &'a [Hit],
+    /// What was said before, oldest first.
+    pub history: &'a [Turn],
+    /// Whether somebody still waits.
+    pub cancel: &'a Cancel,
+}
+
+/// Who said something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Whoever set the rules.
+    System,
+    /// The asker.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// Something that was said in a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// By whom.
+    pub role: Role,
+    /// The words.
+    pub text: String,
+}
+
+/// Tokens that a language model took and gave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub prompt: u64,
+    /// Tokens of the answer.
+    pub completion: u64,
 }
 
 /// What a generator gives.
@@ -78,6 +122,10 @@ pub struct Generated {
     pub text: String,
     /// What it quotes.
     pub quotes: Vec<Quote>,
+    /// Passages that it was not shown, for they did not fit.
+    pub left_out: usize,
+    /// What it cost.
+    pub usage: Usage,
 }
 
 /// A slice of a passage.
@@ -89,14 +137,23 @@ pub struct Quote {
     pub bytes: Range<usize>,
 }
 
-/// Why nothing was written.
+/// Why nothing was written. No variant holds anything of a prompt or an answer.
 #[derive(Debug, thiserror::Error)]
 pub enum GeneratorError {
-    /// It cannot be reached; another may be tried.
-    #[error("the generator cannot be reached: {0}")]
+    /// It cannot be reached, or is busy; another may be tried.
+    #[error("it cannot be reached: {0}")]
     Unreachable(String),
+    /// It was silent for longer than it may.
+    #[error("it was silent for {0} s")]
+    Silent(u64),
+    /// It says that the prompt is too long for it.
+    #[error("the prompt is too long for it: set its `context` to what it takes")]
+    TooLong,
+    /// Nobody waits any more.
+    #[error("nobody waits for the answer any more")]
+    Cancelled,
     /// Anything else.
-    #[error("the generator failed: {0}")]
+    #[error("{0}")]
     Failed(String),
 }
 
@@ -104,8 +161,11 @@ pub enum GeneratorError {
 pub trait Generator: Send + Sync {
     /// Who it is.
     fn info(&self) -> GeneratorInfo;
-    /// Writes an answer. Each piece of its text goes to `sink` as soon as it is written.
+    /// Writes an answer. Each piece of its text goes to `sink` as soon as it is written; what was handed out is void on an error.
     fn generate(&self, request: &GenerateRequest<'_>, sink: &mut dyn FnMut(&str)) -> Result<Generated, GeneratorError>;
+    /// Has a language model go on with a conversation, without passages and without citations; none where this is no language
+    /// model.
+    fn complete(&self, turns: &[Turn], cancel: &Cancel) -> Option<Result<Completed, GeneratorError>>;
 }
 
 /// Makes an answer of what a generator wrote. `stored` reads the slice of a version from the store, now; a citation is
@@ -137,9 +197,12 @@ pub fn cite<E>(
     }
     let grounded = citations.iter().any(|citation| citation.verified);
     if generated.text.is_empty() || !grounded {
-        return Ok(Answer { text: NOT_FOUND.to_owned(), citations: Vec::new(), grounded: false, generator });
+        let (text, citations) = (NOT_FOUND.to_owned(), Vec::new());
+        let Generated { left_out, usage, .. } = generated;
+        return Ok(Answer { text, citations, grounded: false, generator, left_out, usage });
     }
-    Ok(Answer { text: generated.text, citations, grounded, generator })
+    let Generated { text, left_out, usage, .. } = generated;
+    Ok(Answer { text, citations, grounded, generator, left_out, usage })
 }
 
 #[cfg(test)]

@@ -12,8 +12,10 @@ use strongroom_ingest::extract::ExtractOptions;
 use strongroom_ingest::index::{IndexError, Store, StoreOptions};
 use strongroom_ingest::pipeline::{Pipeline, PipelineError, PipelineOptions, WatchedRoot};
 
+use crate::answer::{self, ChatModel, ChatOptions, Generator};
 use crate::ask::Ask;
-use crate::config::{Config, format_size};
+use crate::config::{self, Config, format_size};
+use crate::egress::{Egress, EgressError};
 use crate::http::{AllowedHosts, Door, Gate, KeyLimits, Limits, Metrics, Readiness, Recall, Via, Visitors};
 use crate::keys::{KeyError, Keys};
 use crate::models::Models;
@@ -50,6 +52,9 @@ pub enum AppError {
         /// Why.
         source: IndexError,
     },
+    /// The client for language models could not be made.
+    #[error("language models cannot be asked: {0}")]
+    Generators(#[from] EgressError),
     /// The keys could not be opened.
     #[error("the keys in the data folder cannot be used: {0}")]
     Keys(#[from] KeyError),
@@ -137,7 +142,8 @@ impl App {
         }
         let ready = Arc::new(Readiness::new());
         ready.stores_open();
-        let ask = Ask::new(Arc::clone(&store), Retriever::new(embedders.clone()), config.mixable());
+        let ask = Ask::new(Arc::clone(&store), Retriever::new(embedders.clone()), config.mixable())
+            .with_generators(generators(&config)?);
         let metrics = Arc::new(Metrics::new());
         let keys = Keys::open(&config.data)?;
         let recall = Arc::default();
@@ -185,6 +191,27 @@ impl App {
             embedder.stop();
         }
     }
+}
+
+/// The language models that write answers, in the order in which they are tried.
+fn generators(config: &Config) -> Result<Vec<Arc<dyn Generator>>, AppError> {
+    if config.generators.is_empty() {
+        return Ok(Vec::new());
+    }
+    let client = answer::chat_client(&Egress::default())?;
+    let model = |from: &config::Generator| -> Arc<dyn Generator> {
+        let options = ChatOptions {
+            name: from.name.clone(),
+            model: from.model.clone(),
+            url: from.url.clone(),
+            key: from.api_key.as_ref().map(|key| key.0.clone()),
+            context: from.context,
+            answer_tokens: from.answer_tokens,
+            silence: from.timeout,
+        };
+        Arc::new(ChatModel::new(options, client.clone()))
+    };
+    Ok(config.generators.iter().map(model).collect())
 }
 
 fn pipeline_options(config: &Config, purpose: Purpose) -> Result<PipelineOptions, AppError> {

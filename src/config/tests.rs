@@ -201,6 +201,27 @@ fn what_is_not_possible_is_told_with_the_remedy() {
             "[[generator]]\nname = \"a\"\nkind = \"ollama\"\nurl = \"localhost\"\nmodel = \"m\"",
             "`generator.url`: \"localhost\" is not an address",
         ),
+        (
+            "[[generator]]\nname = \"a\"\nkind = \"openai\"\nurl = \"http://192.168.1.5:8080/v1\"\nmodel = \"m\"",
+            "`generator.url`: \"http://192.168.1.5:8080/v1\" is on another machine: add `private = true`",
+        ),
+        (
+            "[[generator]]\nname = \"a\"\nkind = \"openai\"\nurl = \"https://203.0.113.9/v1\"\nmodel = \"m\"\nprivate = true",
+            "`generator.url`: \"https://203.0.113.9/v1\" is on the public internet",
+        ),
+        (
+            "[[generator]]\nname = \"a\"\nkind = \"openai\"\nurl = \"https://api.example/v1\"\nmodel = \"m\"\nprivate = true",
+            "`generator.url`: \"https://api.example/v1\" is a name, which may lead anywhere",
+        ),
+        (
+            "[[generator]]\nname = \"a\"\nkind = \"openai\"\nurl = \"http://[::1]/v1\"\nmodel = \"m\"\napi_key_env = \"NO_KEY\"",
+            "`generator.api_key_env`: the variable NO_KEY of \"a\" is not set",
+        ),
+        (
+            "[[generator]]\nname = \"a\"\nkind = \"openai\"\nurl = \"http://[::1]/v1\"\nmodel = \"m\"\ncontext = 100",
+            "`generator.context`: that of \"a\" must be at least 512",
+        ),
+        ("[openai]\nfilter = [\"A B\"]", "`openai.filter`: \"A B\" is not a collection's name"),
     ];
     for (file, expected) in cases {
         let faults = Case::new(file).faults();
@@ -220,13 +241,13 @@ const CLOUD: &str = "[[generator]]\nname = \"small\"\nkind = \"openai\"\nurl = \
     [collections.acme]\nmix = true\n[collections.acme.escalation]\npolicy = \"ask\"\nproviders = [\"WHO\"]\n";
 
 #[test]
-fn generators_and_providers_are_checked_now_and_used_later() {
+fn generators_and_providers_are_checked() {
     let case = |url: &str, who: &str| Case::new(&CLOUD.replace("URL", url).replace("WHO", who));
     let loaded = case("http://[::1]:9999/v1", "acme-cloud").load();
     assert_eq!(loaded.config.generators[0].url, "http://127.0.0.1:8080/v1");
     assert_eq!(loaded.config.collections["acme"].providers, ["acme-cloud"]);
     assert_eq!(loaded.config.mixable(), ["acme"]);
-    assert_eq!(loaded.warnings.len(), 3);
+    assert_eq!(loaded.warnings.len(), 2);
     assert!(loaded.warnings.iter().all(|line| line.ends_with("is configured but this version does not use it yet")));
     assert!(case("http://cloud.example/v1", "acme-cloud").faults()[0].contains("would send in the clear"));
     assert!(case("https://me:pw@cloud.example", "acme-cloud").faults()[0].contains("is not an address"));

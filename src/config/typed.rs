@@ -47,6 +47,16 @@ pub struct Typed {
     pub open_webui: Option<TypedOpenWebUi>,
     /// Rules for single collections, by name.
     pub collections: BTreeMap<String, TypedCollection>,
+    /// The OpenAI-compatible door.
+    pub openai: TypedOpenai,
+}
+
+/// The OpenAI-compatible door.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TypedOpenai {
+    /// Collections that the Open WebUI pipeline filter adds passages of to every chat, whatever its model. Empty: no filter.
+    pub filter: Vec<String>,
 }
 
 impl Default for Typed {
@@ -68,6 +78,7 @@ impl Default for Typed {
             limits: TypedLimits::default(),
             open_webui: None,
             collections: BTreeMap::new(),
+            openai: TypedOpenai::default(),
         }
     }
 }
@@ -260,6 +271,33 @@ pub struct TypedGenerator {
     pub url: String,
     /// The model's name there.
     pub model: String,
+    /// The environment variable that holds its key, if it wants one. The key itself never stands in this file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key_env: Option<String>,
+    /// Whether it may be at an address of a private network. Without this only loopback addresses are taken.
+    #[serde(default)]
+    pub private: bool,
+    /// Tokens that the model takes in at once, its answer included. Passages that do not fit are left out.
+    #[serde(default = "default_context")]
+    pub context: u64,
+    /// Tokens that an answer may have, at most.
+    #[serde(default = "default_answer_tokens")]
+    pub answer_tokens: u64,
+    /// How long it may be silent before it is given up, such as `60s`. A model that is loaded first is silent meanwhile.
+    #[serde(default = "default_generator_timeout")]
+    pub timeout: String,
+}
+
+fn default_context() -> u64 {
+    4096
+}
+
+fn default_answer_tokens() -> u64 {
+    1024
+}
+
+fn default_generator_timeout() -> String {
+    "60s".into()
 }
 
 /// The API that a local language model speaks.
@@ -268,7 +306,7 @@ pub struct TypedGenerator {
 pub enum TypedGeneratorKind {
     /// Chat completions, as llama.cpp, vLLM and others have them.
     Openai,
-    /// Ollama's own.
+    /// Ollama; spoken to by chat completions too, so `url` ends in `/v1`.
     Ollama,
 }
 

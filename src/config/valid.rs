@@ -45,6 +45,8 @@ pub struct Config {
     pub open_webui: Option<OpenWebUi>,
     /// Rules by collection name.
     pub collections: BTreeMap<String, Collection>,
+    /// Collections that the pipeline filter adds passages of; none means that there is no filter.
+    pub filter: Vec<String>,
 }
 
 /// What encrypts connections.
@@ -153,6 +155,16 @@ pub struct Log {
     pub format: LogFormat,
 }
 
+/// Something that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Secret")
+    }
+}
+
 /// A local language model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Generator {
@@ -164,6 +176,14 @@ pub struct Generator {
     pub url: String,
     /// Its model.
     pub model: String,
+    /// Its key, if it wants one.
+    pub api_key: Option<Secret>,
+    /// Tokens that it takes in at once, its answer included.
+    pub context: usize,
+    /// Tokens that an answer may have.
+    pub answer_tokens: usize,
+    /// How long it may be silent.
+    pub timeout: Duration,
 }
 
 /// A cloud language model.
@@ -208,9 +228,6 @@ impl Config {
     pub(super) fn not_used_yet(&self) -> Vec<String> {
         let mut told = Vec::new();
         let mut tell = |what: String| told.push(format!("{what} is configured but this version does not use it yet"));
-        for generator in &self.generators {
-            tell(format!("[[generator]] {:?}", generator.name));
-        }
         for provider in &self.providers {
             tell(format!("[[provider]] {:?}", provider.name));
         }

@@ -42,6 +42,7 @@ mod routes;
 mod search;
 mod shape;
 mod source;
+mod tools;
 mod types;
 mod upload;
 mod verdict;
@@ -160,6 +161,8 @@ fn described() -> OpenApiRouter<Arc<Context>> {
         .routes(routes!(documents::get_document, upload::put_document, documents::delete_document))
         .routes(routes!(search::search))
         .routes(routes!(answers::answer))
+        .routes(routes!(tools::query_knowledge_files))
+        .routes(routes!(tools::view_file))
         .routes(routes!(operate::get_status))
         .routes(routes!(operate::get_indexing))
         .routes(routes!(operate::pause_indexing))

@@ -62,6 +62,7 @@ described_error!(UploadStalled, 408, "Code `upload_stalled`: no bytes came for t
 described_error!(CollectionExists, 409, "Code `collection_exists`.");
 described_error!(WatchedCollection, 409, "Code `watched_collection`: change the file in the watched folder.");
 described_error!(NoPart, 409, "Codes `no_text` and `no_original`: the document has none to give, or none just now.");
+described_error!(NoText, 409, "Code `no_text`: nothing of the document is searchable, or not yet.");
 described_error!(NotMissing, 409, "Codes `not_watched` and `not_missing`: there is no missing folder to give up.");
 described_error!(WouldMix, 409, "Code `would_mix`: several collections, not all of which allow it.");
 described_error!(TooLarge, 413, "Code `too_large`.");

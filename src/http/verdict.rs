@@ -51,6 +51,10 @@ impl From<AskError> for Problem {
                 Self::new(StatusCode::BAD_REQUEST, "wrong_dimension", "The vector is of another model", said)
             }
             AskError::WouldMix => Self::new(StatusCode::CONFLICT, "would_mix", "The answer would mix collections", said),
+            AskError::BrokeOff(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "broke_off", "The language model broke off", said)
+            }
+            AskError::Cancelled => Self::busy(&said),
             AskError::Failed(_) => Self::internal(error.to_string()),
         }
     }
@@ -106,6 +110,8 @@ mod tests {
             (AskError::ModeUnavailable("no model".into()), 501, "mode_unavailable"),
             (AskError::Dimension { given: 3, wanted: 384 }, 400, "wrong_dimension"),
             (AskError::WouldMix, 409, "would_mix"),
+            (AskError::BrokeOff("its answer broke off".into()), 503, "broke_off"),
+            (AskError::Cancelled, 503, "busy"),
             (AskError::Failed("secret".into()), 500, "internal"),
         ];
         for (error, status, code) in cases {

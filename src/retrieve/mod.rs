@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use strongroom_ingest::embed::set::Embedders;
+use strongroom_ingest::embed::{EmbedError, Embedder};
 use strongroom_ingest::index::records::DocumentFilter;
 use strongroom_ingest::index::{Collection, DocumentRef};
 use strongroom_ingest::model::{CollectionId, Span, VersionId};
@@ -119,6 +120,15 @@ pub struct Found {
     pub took: Duration,
 }
 
+/// Vectors of texts.
+#[derive(Clone, Debug)]
+pub struct Embedded {
+    /// The model's name.
+    pub model: String,
+    /// One of length 1 for each text, in order.
+    pub vectors: Vec<Vec<f32>>,
+}
+
 /// How many passages of each list are candidates, at least. More only where hits fold, join or are many.
 const DEPTH: usize = 200;
 
@@ -132,6 +142,39 @@ impl Retriever {
     /// A retriever over the loaded models.
     pub fn new(embedders: Embedders) -> Self {
         Self { embedders }
+    }
+
+    /// The active model's name and the numbers in its vectors.
+    pub fn model(&self) -> Option<(String, usize)> {
+        self.embedders.active().map(|embedder| (embedder.model_name().to_owned(), embedder.dimension()))
+    }
+
+    /// Vectors of texts as questions, by the active model. Blocks. Texts go one by one, so that searches get their turn.
+    ///
+    /// # Errors
+    /// [`SearchError::ModeUnavailable`] where no model is loaded.
+    pub fn embed(&self, texts: &[String]) -> Result<Embedded, SearchError> {
+        let embedder = self.active()?;
+        let vectors: Result<Vec<_>, _> = texts.iter().map(|text| embedder.embed_query(text)).collect();
+        let vectors = vectors.map_err(|error| SearchError::Failed(error.to_string()))?;
+        Ok(Embedded { model: embedder.model_name().to_owned(), vectors })
+    }
+
+    /// How near each document is to the question: the cosine of their vectors by the active model. Blocks.
+    ///
+    /// # Errors
+    /// [`SearchError::ModeUnavailable`] where no model is loaded.
+    pub fn nearness(&self, question: &str, documents: &[&str]) -> Result<Vec<f32>, SearchError> {
+        let embedder = self.active()?;
+        let failed = |error: EmbedError| SearchError::Failed(error.to_string());
+        let asked = embedder.embed_query(question).map_err(failed)?;
+        let vectors = embedder.embed_documents(documents).map_err(failed)?;
+        Ok(vectors.iter().map(|vector| vector.iter().zip(&asked).map(|(a, b)| a * b).sum()).collect())
+    }
+
+    fn active(&self) -> Result<Embedder, SearchError> {
+        let why = || self.embedders.why().unwrap_or_else(|| "the embedding model is not loaded yet".to_owned());
+        self.embedders.active().ok_or_else(|| SearchError::ModeUnavailable(why()))
     }
 
     /// Searches the given collections and merges what they give. Blocks; call it off the async threads.

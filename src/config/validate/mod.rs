@@ -37,12 +37,13 @@ pub(super) fn validate(typed: &Typed, environment: &Environment) -> Result<Confi
         indexing: indexing(typed, &mut faults),
         embedding: embedding(typed, &mut faults),
         log: log(typed, &mut faults),
-        generators: models::generators(typed, &mut faults),
+        generators: models::generators(typed, environment, &mut faults),
         providers: models::providers(typed, &mut faults),
         tls: network::tls(typed, environment, &mut faults),
         limits: network::limits(typed, &mut faults),
         open_webui: network::open_webui(typed, environment, &mut faults),
         collections: models::collections(typed, &mut faults),
+        filter: models::filter(typed, &mut faults),
         data,
     };
     apart(&config, &mut faults);

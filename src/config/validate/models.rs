@@ -1,15 +1,18 @@
 //! Language models, here and in clouds, and what collections allow of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
 
 use axum::http::Uri;
 
 use super::{Faults, NAME_RULE, is_collection_name};
 use crate::config::keys::nearest;
-use crate::config::typed::{Typed, TypedProvider};
-use crate::config::valid::{Collection, Generator, Policy, Provider};
+use crate::config::typed::{Typed, TypedGenerator, TypedProvider};
+use crate::config::valid::{Collection, Generator, Policy, Provider, Secret};
+use crate::config::{Environment, parse_duration};
 
-pub(super) fn generators(typed: &Typed, faults: &mut Faults) -> Vec<Generator> {
+pub(super) fn generators(typed: &Typed, environment: &Environment, faults: &mut Faults) -> Vec<Generator> {
     let mut names = BTreeSet::new();
     let mut generators = Vec::new();
     for from in &typed.generator {
@@ -17,10 +20,100 @@ pub(super) fn generators(typed: &Typed, faults: &mut Faults) -> Vec<Generator> {
         if from.model.trim().is_empty() {
             faults.add("generator.model", format!("that of {:?} is empty", from.name));
         }
-        let url = url("generator.url", &from.url, faults).map(|(url, _)| url).unwrap_or_default();
-        generators.push(Generator { name: from.name.clone(), kind: from.kind, url, model: from.model.clone() });
+        let api_key = match &from.api_key_env {
+            None => None,
+            Some(variable) if !is_variable(variable) => {
+                not_a_variable("generator.api_key_env", &from.name, faults);
+                None
+            }
+            Some(variable) => match environment.variables.get(variable).filter(|key| !key.is_empty()) {
+                Some(key) => Some(Secret(key.clone())),
+                None => {
+                    faults.add("generator.api_key_env", format!("the variable {variable} of {:?} is not set", from.name));
+                    None
+                }
+            },
+        };
+        let timeout = faults.take("generator.timeout", parse_duration(&from.timeout), Duration::from_secs(60));
+        if timeout < Duration::from_millis(100) || timeout > Duration::from_secs(3600) {
+            faults.add("generator.timeout", format!("{:?} is out of range: from 100ms to 1h", from.timeout));
+        }
+        if !(512..=10_000_000).contains(&from.context) || from.answer_tokens == 0 || from.answer_tokens > from.context / 2 {
+            faults.add(
+                "generator.context",
+                format!(
+                    "that of {:?} must be at least 512, and at least twice `answer_tokens`, which is at least 1",
+                    from.name
+                ),
+            );
+        }
+        generators.push(Generator {
+            name: from.name.clone(),
+            kind: from.kind,
+            url: near(from, faults),
+            model: from.model.clone(),
+            api_key,
+            context: usize::try_from(from.context).unwrap_or(usize::MAX),
+            answer_tokens: usize::try_from(from.answer_tokens).unwrap_or(usize::MAX),
+            timeout,
+        });
     }
     generators
+}
+
+/// The address of a generator. Documents are sent there, so it is on this machine, or on a private network if that is said.
+/// Of a name other than `localhost` nobody knows where it leads.
+fn near(from: &TypedGenerator, faults: &mut Faults) -> String {
+    let Some((url, place)) = url("generator.url", &from.url, faults) else {
+        return String::new();
+    };
+    let remedy = match place.address {
+        _ if place.loopback => None,
+        Some(address) if is_private(address) && from.private => None,
+        Some(address) if is_private(address) => Some("is on another machine: add `private = true` if that is yours"),
+        Some(_) => {
+            Some("is on the public internet, where no document is sent: a generator is on this machine or a private network")
+        }
+        None => Some("is a name, which may lead anywhere: write the numeric address"),
+    };
+    if let Some(remedy) = remedy {
+        faults.add("generator.url", format!("{:?} {remedy}", from.url));
+    }
+    url
+}
+
+/// Whether nobody on the public internet has this address: RFC 1918, RFC 6598 (which overlay networks use), RFC 4193, link-local.
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [first, second, ..] = v4.octets();
+            v4.is_private() || v4.is_link_local() || (first == 100 && (64..128).contains(&second))
+        }
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+fn is_variable(name: &str) -> bool {
+    let letters = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    letters && name.as_bytes().first().is_some_and(|first| !first.is_ascii_digit())
+}
+
+/// What stands in place of a variable's name may be the key itself, so it is not repeated.
+fn not_a_variable(key: &str, name: &str, faults: &mut Faults) {
+    faults.add(
+        key,
+        format!("that of {name:?} is not the name of an environment variable: put the key into one, and its name here"),
+    );
+}
+
+/// The collections of the pipeline filter.
+pub(super) fn filter(typed: &Typed, faults: &mut Faults) -> Vec<String> {
+    for name in &typed.openai.filter {
+        if !is_collection_name(name) {
+            faults.add("openai.filter", format!("{name:?} {NAME_RULE}"));
+        }
+    }
+    typed.openai.filter.clone()
 }
 
 pub(super) fn providers(typed: &Typed, faults: &mut Faults) -> Vec<Provider> {
@@ -44,16 +137,8 @@ fn provider(from: &TypedProvider, faults: &mut Faults) -> Provider {
             format!("{:?} would send in the clear: write https:// (plain http goes to loopback only, for tests)", from.url),
         );
     }
-    let letters = from.api_key_env.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if from.api_key_env.is_empty() || !letters || from.api_key_env.as_bytes()[0].is_ascii_digit() {
-        // What stands here may be the key itself, so it is not repeated.
-        faults.add(
-            "provider.api_key_env",
-            format!(
-                "that of {:?} is not the name of an environment variable: put the key into one, and its name here",
-                from.name
-            ),
-        );
+    if !is_variable(&from.api_key_env) {
+        not_a_variable("provider.api_key_env", &from.name, faults);
     }
     if from.models.is_empty() {
         faults.add("provider.models", format!("{:?} allows none: name at least one model", from.name));
@@ -78,6 +163,8 @@ fn named<'a>(section: &str, name: &'a str, names: &mut BTreeSet<&'a str>, faults
 struct Place {
     plain: bool,
     loopback: bool,
+    /// None where a name stands in its place.
+    address: Option<IpAddr>,
 }
 
 fn url(key: &str, text: &str, faults: &mut Faults) -> Option<(String, Place)> {
@@ -90,8 +177,9 @@ fn url(key: &str, text: &str, faults: &mut Faults) -> Option<(String, Place)> {
         };
         let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
         let authority = uri.authority()?.as_str();
-        let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-        (!authority.contains('@') && uri.query().is_none()).then_some(Place { plain, loopback })
+        let address = host.parse::<IpAddr>().ok();
+        let loopback = host == "localhost" || address.is_some_and(|address| address.is_loopback());
+        (!authority.contains('@') && uri.query().is_none()).then_some(Place { plain, loopback, address })
     });
     let Some(place) = place else {
         faults.add(

@@ -1,0 +1,48 @@
+//! Server-sent events as chat completions use them: `data:` lines, cut out of a stream of bytes.
+
+/// A longer line is no event of a language model.
+const LONGEST_LINE: usize = 1 << 20;
+
+/// Takes bytes, gives the data of whole lines.
+#[derive(Default)]
+pub(super) struct Events {
+    line: Vec<u8>,
+}
+
+impl Events {
+    /// Hands the data of every line that `bytes` end to `take`. False where a line is too long to be one.
+    pub fn push<E>(&mut self, bytes: &[u8], mut take: impl FnMut(&str) -> Result<(), E>) -> Result<bool, E> {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            if self.line.len() + piece.len() > LONGEST_LINE {
+                return Ok(false);
+            }
+            self.line.extend_from_slice(piece);
+            if self.line.ends_with(b"\n") {
+                let line = String::from_utf8_lossy(&self.line).into_owned();
+                self.line.clear();
+                if let Some(data) = line.trim_end().strip_prefix("data:") {
+                    take(data.trim_start())?;
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_whole_however_they_come() {
+        let stream = ": hello\r\nevent: x\ndata: {\"a\":\"ü\"}\r\n\ndata:[DONE]\ndata: cut";
+        for size in 1..20 {
+            let (mut events, mut seen) = (Events::default(), Vec::new());
+            for piece in stream.as_bytes().chunks(size) {
+                events.push(piece, |data| Ok::<_, ()>(seen.push(data.to_owned()))).unwrap();
+            }
+            assert_eq!(seen, ["{\"a\":\"ü\"}", "[DONE]"]);
+        }
+        assert!(!Events::default().push(&vec![b'x'; LONGEST_LINE + 1], |_| Ok::<_, ()>(())).unwrap());
+    }
+}
