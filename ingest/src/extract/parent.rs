@@ -35,7 +35,7 @@ pub struct Extractor {
 
 /// How the conversation with a worker went.
 enum Talk {
-    Answered(Answer),
+    Answered(Box<Answer>),
     /// The worker closed the connection without an answer.
     Silent,
     TimedOut,
@@ -217,7 +217,7 @@ impl Extractor {
         if let Some(Ok(extraction)) = &last {
             tree.output_bytes = tree.output_bytes.saturating_sub(extraction.text.len() as u64);
         }
-        Ok(last.map_or(failure, Talk::Answered))
+        Ok(last.map_or(failure, |answer| Talk::Answered(Box::new(answer))))
     }
 
     /// Has a tool read bytes, within what is left of the document's time for that.
@@ -269,10 +269,10 @@ impl Extractor {
     fn judge(&self, talk: Talk, worker: Worker, file_bytes: u64, request: &Request) -> Result<Answer, ExtractError> {
         let limits = &self.options;
         Ok(match talk {
-            Talk::Answered(Ok(extraction)) if extraction.text.len() as u64 > request.output_bytes => {
+            Talk::Answered(answer) if is_longer(&answer, request.output_bytes) => {
                 Err(too_long_text(file_bytes, request.output_bytes))
             }
-            Talk::Answered(answer) => answer,
+            Talk::Answered(answer) => *answer,
             Talk::TimedOut => Err(out_of_time()),
             Talk::Invalid => Err(Unreadable::new(Reason::Crashed, "the reader's answer made no sense")),
             Talk::Silent => match worker.end() {
@@ -286,6 +286,10 @@ impl Extractor {
             },
         })
     }
+}
+
+fn is_longer(answer: &Answer, limit: u64) -> bool {
+    answer.as_ref().is_ok_and(|extraction| extraction.text.len() as u64 > limit)
 }
 
 /// Why a text over the limit is refused.

@@ -240,19 +240,15 @@ impl Reading {
             "plain" => self.state.hidden = false,
             "par" | "sect" | "page" | "line" | "softline" => self.break_line(),
             "tab" | "emspace" | "enspace" | "qmspace" => self.character(' '),
-            "cell" | "nestcell" => {
-                if self.is_text() {
-                    let cell = std::mem::take(&mut self.flow.text);
-                    self.flow.cells.push(cell);
-                }
+            "cell" | "nestcell" if self.is_text() => {
+                let cell = std::mem::take(&mut self.flow.text);
+                self.flow.cells.push(cell);
             }
-            "row" | "nestrow" => {
-                if self.is_text() {
-                    let row = std::mem::take(&mut self.flow.cells);
-                    self.flow.rows.push(row);
-                    if self.flow.rows.len() >= MOST_ROWS {
-                        self.end_table();
-                    }
+            "row" | "nestrow" if self.is_text() => {
+                let row = std::mem::take(&mut self.flow.cells);
+                self.flow.rows.push(row);
+                if self.flow.rows.len() >= MOST_ROWS {
+                    self.end_table();
                 }
             }
             "emdash" => self.character('—'),
