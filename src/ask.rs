@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use strongroom_ingest::index::records::DocumentFilter;
 use strongroom_ingest::index::{Collection, IndexError, Store};
-use strongroom_ingest::model::{CollectionId, Span, VersionId};
+use strongroom_ingest::model::{CollectionId, Reach, Span, VersionId};
 
 use crate::answer::{self, Answer, Extracts, GenerateRequest, Generator};
 use crate::retrieve::{Found, Hit, Mode, Query, Retriever, SearchError, stored};
@@ -73,12 +73,24 @@ pub struct Ask {
     retriever: Retriever,
     mixable: Arc<HashSet<String>>,
     generator: Arc<dyn Generator>,
+    reach: Reach,
 }
 
 impl Ask {
     /// `mixable`: names of collections whose text may stand in one answer with another's.
     pub fn new(store: Arc<Store>, retriever: Retriever, mixable: Vec<String>) -> Self {
-        Self { store, retriever, mixable: Arc::new(mixable.into_iter().collect()), generator: Arc::new(Extracts) }
+        Self {
+            store,
+            retriever,
+            mixable: Arc::new(mixable.into_iter().collect()),
+            generator: Arc::new(Extracts),
+            reach: Reach::All,
+        }
+    }
+
+    /// The same for somebody who may see only so much: other collections are not there.
+    pub fn within(&self, reach: &Reach) -> Self {
+        Self { reach: reach.clone(), ..self.clone() }
     }
 
     /// Searches the named collections; `None` means all.
@@ -89,12 +101,13 @@ impl Ask {
 
     /// Searches one collection by a vector that the asker brought instead of a question.
     pub fn nearest(&self, collection: &str, vector: &[f32], query: &Query) -> Result<Found, AskError> {
-        Ok(self.retriever.nearest(vector, query, &[self.store.by_name(collection)?])?)
+        Ok(self.retriever.nearest(vector, query, &self.open(&[collection.to_owned()], false)?)?)
     }
 
     /// Numbers in a vector that `collection` can be searched by; none where that is not known yet.
     pub fn dimension(&self, collection: &str) -> Result<Option<usize>, AskError> {
-        Ok(self.retriever.dimension(&*self.store.by_name(collection)?)?)
+        let opened = self.open(&[collection.to_owned()], false)?;
+        Ok(opened.first().map(|collection| self.retriever.dimension(collection)).transpose()?.flatten())
     }
 
     /// Answers from the named collections; `None` means all.
@@ -150,7 +163,9 @@ impl Ask {
     /// The names meant, each once, in the order given.
     fn named(&self, collections: Option<&[String]>) -> Result<Vec<String>, AskError> {
         let Some(names) = collections else {
-            return Ok(self.store.records()?.into_iter().map(|record| record.name).collect());
+            let mut records = self.store.records()?;
+            records.retain(|record| self.reach.allows(record.id));
+            return Ok(records.into_iter().map(|record| record.name).collect());
         };
         let mut seen = HashSet::new();
         Ok(names.iter().filter(|name| seen.insert(name.as_str())).cloned().collect())
@@ -162,6 +177,7 @@ impl Ask {
         for name in names {
             match self.store.by_name(name) {
                 Err(IndexError::NoCollection) if all => {}
+                Ok(hidden) if !self.reach.allows(hidden.id()) => return Err(AskError::NoCollection),
                 other => opened.push(other?),
             }
         }

@@ -1,7 +1,7 @@
 //! Strongroom: a question over one client's documents becomes an audited answer.
 //!
 //! The rooms: [`retrieve`] finds passages, [`answer`] grounds an answer in them, [`ask`] composes the two, [`http`] is the
-//! door, [`app`] builds everything once, [`cli`] is what people type.
+//! door, [`keys`] says who may ask, [`app`] builds everything once, [`cli`] is what people type.
 
 pub mod answer;
 pub mod app;
@@ -10,5 +10,6 @@ pub mod cli;
 pub mod config;
 pub mod egress;
 pub mod http;
+pub mod keys;
 pub mod models;
 pub mod retrieve;

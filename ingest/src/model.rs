@@ -1,5 +1,6 @@
 //! The vocabulary every stage shares: ids, documents, extractions, chunks, scopes. Nothing here does any work.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
@@ -269,6 +270,25 @@ pub struct Span {
     pub start: u64,
     /// One past the last character.
     pub end: u64,
+}
+
+/// Which collections somebody may see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Every one, those made later included.
+    All,
+    /// These.
+    Only(HashSet<CollectionId>),
+}
+
+impl Reach {
+    /// Whether the collection may be seen.
+    pub fn allows(&self, id: CollectionId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(ids) => ids.contains(&id),
+        }
+    }
 }
 
 /// Which versions a search may see. `only`, where given, is all that is allowed; `except` is always taken away. Both sorted.

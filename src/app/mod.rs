@@ -14,7 +14,8 @@ use strongroom_ingest::pipeline::{Pipeline, PipelineError, PipelineOptions, Watc
 
 use crate::ask::Ask;
 use crate::config::{Config, format_size};
-use crate::http::{AllowedHosts, Door, Limits, Metrics, Readiness, Recall, Via};
+use crate::http::{AllowedHosts, Door, Gate, KeyLimits, Limits, Metrics, Readiness, Recall, Via, Visitors};
+use crate::keys::{KeyError, Keys};
 use crate::models::Models;
 use crate::retrieve::Retriever;
 
@@ -22,6 +23,7 @@ pub mod control;
 mod hygiene;
 pub mod model;
 mod serve;
+mod tls;
 
 pub use hygiene::set_up_process;
 pub use serve::{Event, Tell, serve};
@@ -47,6 +49,23 @@ pub enum AppError {
         data: PathBuf,
         /// Why.
         source: IndexError,
+    },
+    /// The keys could not be opened.
+    #[error("the keys in the data folder cannot be used: {0}")]
+    Keys(#[from] KeyError),
+    /// Others could reach a server without keys.
+    #[error(
+        "{0} can be reached from outside, and no key was made yet that would keep others out: make one first with \
+         `strongroom keys create --name NAME --collections '*' --scopes search,read`"
+    )]
+    NoKeys(std::net::SocketAddr),
+    /// The certificate or its key could not be used.
+    #[error("TLS cannot be had with {}: {source}", file.display())]
+    Tls {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The pipeline did not start.
     #[error("indexing cannot be started: {0}")]
@@ -94,6 +113,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// How far we have come up.
     pub ready: Arc<Readiness>,
+    /// Who may ask.
+    pub keys: Keys,
     recall: Arc<Recall>,
     ask: Ask,
 }
@@ -118,7 +139,9 @@ impl App {
         ready.stores_open();
         let ask = Ask::new(Arc::clone(&store), Retriever::new(embedders.clone()), config.mixable());
         let metrics = Arc::new(Metrics::new());
-        Ok(Arc::new(Self { config, models, store, pipeline, embedders, metrics, ready, recall: Arc::default(), ask }))
+        let keys = Keys::open(&config.data)?;
+        let recall = Arc::default();
+        Ok(Arc::new(Self { config, models, store, pipeline, embedders, metrics, ready, keys, recall, ask }))
     }
 
     /// The routes as they are offered on one way in.
@@ -130,6 +153,7 @@ impl App {
             ready: Arc::clone(&self.ready),
             limits: Limits { upload_bytes: self.config.indexing.max_file_size, ..Limits::default() },
             names,
+            gate: Arc::new(self.gate()),
             public_url: self.config.public_url.clone(),
             recall: Arc::clone(&self.recall),
         });
@@ -138,6 +162,19 @@ impl App {
             Via::Tcp => routes,
             Via::ControlSocket => routes.merge(control::router(Arc::clone(self))),
         }
+    }
+
+    fn gate(&self) -> Gate {
+        let config = &self.config;
+        let limits = KeyLimits { per_minute: config.limits.0, at_once: config.limits.1 as usize };
+        let visitors = config.open_webui.as_ref().map(|from| Visitors {
+            secret: from.secret.clone(),
+            users: from.users.clone(),
+            roles: from.roles.clone(),
+        });
+        let mut gate = Gate::new(self.keys.clone(), self.pipeline.clone(), config.bind, limits, config.cloud());
+        gate.visitors = visitors;
+        gate
     }
 
     /// Commits what is being committed and ends the threads.

@@ -10,8 +10,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{App, AppError, control, model, warn_of_little_space};
-use crate::http::{AllowedHosts, Via, serve_tcp, serve_unix};
+use super::{App, AppError, control, model, tls, warn_of_little_space};
+use crate::config::Tls;
+use crate::http::{AllowedHosts, Via, serve_tcp, serve_tls, serve_unix};
 
 /// What happens while the server runs, for whoever shows it to people.
 #[derive(Clone, Debug)]
@@ -60,6 +61,13 @@ async fn run(app: &Arc<App>, tell: &Tell) -> Result<(), AppError> {
     let failed = |source| AppError::Bind { address: bind, source };
     // Signals are caught before anything can be seen to run, or one that comes early would kill.
     let signals = (catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?);
+    if !bind.ip().is_loopback() && !app.keys.any_ever()? {
+        return Err(AppError::NoKeys(bind));
+    }
+    let encryption = match &app.config.tls {
+        Some(Tls::Own { cert, key }) => Some(tls::config(cert, key)?),
+        Some(Tls::InFront(_)) | None => None,
+    };
     let listener = TcpListener::bind(bind).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let (stop, stopped) = watch::channel(false);
@@ -71,7 +79,11 @@ async fn run(app: &Arc<App>, tell: &Tell) -> Result<(), AppError> {
         ..AllowedHosts::open_on(address)
     };
     let tcp = app.router(Via::Tcp, names.clone());
-    let tcp = tokio::spawn(serve_tcp(listener, tcp, until(stopped.clone())));
+    let stop_tcp = until(stopped.clone());
+    let tcp = match encryption {
+        Some(encryption) => tokio::spawn(serve_tls(listener, encryption, tcp, stop_tcp)),
+        None => tokio::spawn(serve_tcp(listener, tcp, stop_tcp)),
+    };
     let socket = serve_control(app, names, stopped.clone())?;
     tell(Event::Listening(address));
     warn_of_little_space(&app.config);

@@ -7,6 +7,7 @@ use toml::{Table, Value};
 
 use super::CliError;
 use crate::config::Flag;
+use crate::keys::{Destination, Scopes};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -109,6 +110,12 @@ pub enum Command {
         /// Do not ask
         #[arg(long)]
         yes: bool,
+    },
+    /// Keys: who may ask, for which collections
+    Keys {
+        /// What to do
+        #[command(subcommand)]
+        action: KeyAction,
     },
     /// Embedding models: what is there, and how to get it
     Models {
@@ -224,6 +231,50 @@ pub struct Rebuild {
     /// Move to this embedding model: a name, or a folder
     #[arg(long)]
     pub model: Option<String>,
+}
+
+const KEY_EXAMPLES: &str = "\
+Examples:
+  strongroom keys create --name phone --collections acme,bolt --scopes search,read
+  strongroom keys create --name openwebui --collections '*' --scopes search --destination cloud --expires 90d
+
+The key is printed once, alone, on standard output; only its hash is kept. As soon as a key was ever made, the server asks for
+one at every door. Scopes: search (search, ask), read (lists, texts, originals), ingest (put, delete), admin (everything).";
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub enum KeyAction {
+    /// Make a key and print it, once
+    #[command(after_help = KEY_EXAMPLES)]
+    Create {
+        /// What people call it
+        #[arg(long)]
+        name: String,
+        /// Collections that it reaches, separated by commas; '*' for all, those made later too
+        #[arg(long, value_name = "NAMES", value_delimiter = ',', required = true)]
+        collections: Vec<String>,
+        /// What it may do: search, read, ingest, admin
+        #[arg(long, value_name = "SCOPES", default_value = "search,read")]
+        scopes: Scopes,
+        /// Where what it reads may go: local, cloud (a cloud model reads it) or unknown
+        #[arg(long, value_name = "WHERE", default_value = "unknown")]
+        destination: Destination,
+        /// When it ends, such as 90d [default: never]
+        #[arg(long, value_name = "TIME")]
+        expires: Option<String>,
+    },
+    /// Show all keys, those that ended too
+    List,
+    /// End a key, by its name or id; the server stays closed even if it was the last
+    Revoke {
+        /// Its name or id
+        key: String,
+    },
+    /// End a key and print another that may do the same
+    Rotate {
+        /// Its name or id
+        key: String,
+    },
 }
 
 /// What to do with models.

@@ -13,6 +13,7 @@ mod ask;
 mod config_command;
 mod coverage;
 mod doctor;
+mod keys;
 mod log;
 mod manage;
 mod models;
@@ -91,6 +92,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Watch { name, path } => manage::watch(&here, &name, &path),
         Command::Forget { name } => manage::forget(&here, &name),
         Command::Destroy { name, yes } => manage::destroy(&here, &name, yes),
+        Command::Keys { action } => keys::keys(&here, &action),
         Command::Models { action } => models::models(&here, &action),
         Command::Doctor => doctor::doctor(&here),
         Command::Config => config_command::config(&here),

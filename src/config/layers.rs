@@ -167,7 +167,7 @@ fn read_file(path: &Path, keys: &Keys, environment: &Environment) -> Result<Tabl
     toml::from_str::<Typed>(&text).map_err(|error| wrong(&error.to_string().trim()))?;
     let mut table: Table = toml::from_str(&text).map_err(|error| wrong(&error.to_string().trim()))?;
     let folder = path.parent().unwrap_or(Path::new("/"));
-    for key in ["data", "watch_folders", "watch"] {
+    for key in ["data", "watch_folders", "watch", "tls"] {
         if let Some(value) = table.get_mut(key) {
             make_paths_absolute(key, value, folder, environment);
         }
@@ -182,12 +182,19 @@ fn read_file(path: &Path, keys: &Keys, environment: &Environment) -> Result<Tabl
 fn make_paths_absolute(key: &str, value: &mut Value, base: &Path, environment: &Environment) {
     match value {
         Value::String(text) => {
-            let is_path = matches!(key, "data" | "watch_folders" | "watch.path");
+            let is_path = matches!(key, "data" | "watch_folders" | "watch.path" | "tls.file");
             if is_path || key == "embedding.model" && places::looks_like_path(text) {
                 *text = places::absolute(Path::new(text.as_str()), base, environment).to_string_lossy().into_owned();
             }
         }
         Value::Array(items) => items.iter_mut().for_each(|item| make_paths_absolute(key, item, base, environment)),
+        Value::Table(table) if key == "tls" => {
+            for file in ["cert", "key"] {
+                if let Some(path) = table.get_mut(file) {
+                    make_paths_absolute("tls.file", path, base, environment);
+                }
+            }
+        }
         Value::Table(table) if key == "watch" => {
             if let Some(path) = table.get_mut("path") {
                 make_paths_absolute("watch.path", path, base, environment);

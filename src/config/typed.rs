@@ -14,7 +14,7 @@ pub struct Typed {
     /// Folder that holds all state. Default: `strongroom` in the user's data folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
-    /// Address and port to listen on. Only loopback addresses are taken as long as there are no keys.
+    /// Address and port to listen on. One that others than this machine can reach needs a key and `[tls]`.
     pub bind: String,
     /// Further values of the `Host` header that we answer to.
     pub allowed_hosts: Vec<String>,
@@ -38,6 +38,13 @@ pub struct Typed {
     pub generator: Vec<TypedGenerator>,
     /// Cloud language models. Only the gate sends to them.
     pub provider: Vec<TypedProvider>,
+    /// Encryption of what goes over the network; needed where others than this machine can reach the server.
+    pub tls: TypedTls,
+    /// How much one key may ask.
+    pub limits: TypedLimits,
+    /// People behind an Open WebUI that signs who they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_webui: Option<TypedOpenWebUi>,
     /// Rules for single collections, by name.
     pub collections: BTreeMap<String, TypedCollection>,
 }
@@ -57,9 +64,57 @@ impl Default for Typed {
             log: TypedLog::default(),
             generator: Vec::new(),
             provider: Vec::new(),
+            tls: TypedTls::default(),
+            limits: TypedLimits::default(),
+            open_webui: None,
             collections: BTreeMap::new(),
         }
     }
+}
+
+/// Encryption of what goes over the network.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TypedTls {
+    /// The certificate with its chain, a PEM file. A relative path starts where the configuration file lies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cert: Option<PathBuf>,
+    /// Its private key, a PEM file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+    /// What encrypts in our place, such as `tailscale` or `caddy`: your statement that nothing goes over a network in clear.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub terminated_by: Option<String>,
+}
+
+/// How much one key may ask.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TypedLimits {
+    /// Requests a minute, over time.
+    pub requests_per_minute: u32,
+    /// Requests at the same time.
+    pub concurrent: u32,
+}
+
+impl Default for TypedLimits {
+    fn default() -> Self {
+        Self { requests_per_minute: 6_000, concurrent: 64 }
+    }
+}
+
+/// People behind an Open WebUI: what each may see of what its key may see.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TypedOpenWebUi {
+    /// Environment variable with the secret that Open WebUI has as `FORWARD_USER_INFO_HEADER_JWT_SECRET`.
+    pub jwt_secret_env: String,
+    /// Names of collections by e-mail address; `*` stands for all.
+    #[serde(default)]
+    pub users: BTreeMap<String, Vec<String>>,
+    /// The same by role (`admin`, `user`), for people who are not listed.
+    #[serde(default)]
+    pub roles: BTreeMap<String, Vec<String>>,
 }
 
 /// A folder that is one collection.

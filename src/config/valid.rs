@@ -15,7 +15,7 @@ pub use super::typed::{
 pub struct Config {
     /// Folder that holds all state; absolute.
     pub data: PathBuf,
-    /// Where to listen; loopback.
+    /// Where to listen.
     pub bind: SocketAddr,
     /// Further `Host` values, lower case.
     pub allowed_hosts: Vec<String>,
@@ -37,8 +37,46 @@ pub struct Config {
     pub generators: Vec<Generator>,
     /// Cloud models.
     pub providers: Vec<Provider>,
+    /// What encrypts connections; none on loopback without it.
+    pub tls: Option<Tls>,
+    /// Requests of one key: a minute, and at the same time.
+    pub limits: (u32, u32),
+    /// People behind an Open WebUI.
+    pub open_webui: Option<OpenWebUi>,
     /// Rules by collection name.
     pub collections: BTreeMap<String, Collection>,
+}
+
+/// What encrypts connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// This program, with a certificate and its key.
+    Own {
+        /// PEM file; absolute.
+        cert: PathBuf,
+        /// PEM file; absolute.
+        key: PathBuf,
+    },
+    /// Something in front of it, by the owner's word.
+    InFront(String),
+}
+
+/// People behind an Open WebUI.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OpenWebUi {
+    /// The shared secret.
+    pub secret: Vec<u8>,
+    /// Collections by e-mail address, in lower case.
+    pub users: BTreeMap<String, Vec<String>>,
+    /// Collections by role.
+    pub roles: BTreeMap<String, Vec<String>>,
+}
+
+/// Without the secret.
+impl std::fmt::Debug for OpenWebUi {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpenWebUi").field("users", &self.users).field("roles", &self.roles).finish_non_exhaustive()
+    }
 }
 
 /// A folder that is one collection.
@@ -158,6 +196,12 @@ impl Config {
     /// Names of the collections whose text may stand in one answer with another's.
     pub fn mixable(&self) -> Vec<String> {
         self.collections.iter().filter(|(_, rules)| rules.mix).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Names of the collections whose passages may go to a cloud, one way or another.
+    pub fn cloud(&self) -> Vec<String> {
+        let may = self.collections.iter().filter(|(_, rules)| rules.policy != Policy::Never);
+        may.map(|(name, _)| name.clone()).collect()
     }
 
     /// What is configured but does nothing in this version, one line each.

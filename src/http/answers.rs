@@ -10,6 +10,7 @@ use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::access::Access;
 use super::body::{Json, JsonRequest};
 use super::openapi::{ModeUnavailable, NoCollection, NotJson, Refusals, WouldMix};
 use super::params::Params;
@@ -137,13 +138,14 @@ impl From<Asked> for AnswerResponse {
 )]
 pub(super) async fn answer(
     State(context): Shared,
+    access: Access,
     params: Params,
     Json(request): Json<AnswerRequest>,
 ) -> Result<Response, Problem> {
     params.finish()?;
     check_question("question", &request.question)?;
     let collections = request.collections.map(distinct);
-    let ask = context.door.ask.clone();
+    let ask = context.door.ask.within(access.reach());
     let asked = blocking(move || ask.answer(collections.as_deref(), &request.question)).await?;
     let whole = AnswerResponse::from(asked);
     if request.stream.unwrap_or(false) { streamed(&whole) } else { Ok(Reply(whole).into_response()) }

@@ -1,11 +1,13 @@
 //! Collections: made, listed, shown, destroyed.
 
 use axum::Json as Reply;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use strongroom_ingest::model::Reach;
 use strongroom_ingest::pipeline::PipelineError;
 
+use super::access::{Access, Named};
 use super::body::Json;
 use super::openapi::{CollectionExists, DiskFull, NoCollection, NotJson, Refusals};
 use super::paging::List;
@@ -28,10 +30,15 @@ use super::{Shared, blocking};
 )]
 pub(super) async fn create_collection(
     State(context): Shared,
+    access: Access,
     params: Params,
     Json(request): Json<CreateCollection>,
 ) -> Result<(StatusCode, HeaderMap, Reply<CollectionBody>), Problem> {
     params.finish()?;
+    if *access.reach() != Reach::All {
+        let detail = "The key is bound to the collections that it was made for; one that reaches all can make others.";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "scope_missing", "The key may not do this", detail));
+    }
     let pipeline = context.door.pipeline.clone();
     let record = blocking(move || pipeline.create_collection(&request.name)).await?;
     let mut headers = HeaderMap::new();
@@ -51,12 +58,17 @@ pub(super) async fn create_collection(
     ),
     responses((status = 200, description = "One page of them, by name.", body = CollectionList), Refusals),
 )]
-pub(super) async fn list_collections(State(context): Shared, mut params: Params) -> Result<Reply<CollectionList>, Problem> {
+pub(super) async fn list_collections(
+    State(context): Shared,
+    access: Access,
+    mut params: Params,
+) -> Result<Reply<CollectionList>, Problem> {
     let limit = params.page_limit()?;
     let after = params.text("cursor")?.map(|cursor| List::Collections.after(&cursor)).transpose()?;
     params.finish()?;
     let pipeline = context.door.pipeline.clone();
     let mut records = blocking(move || pipeline.collections()).await?;
+    access.keep_seen(&mut records);
     records.sort_by(|a, b| a.name.cmp(&b.name));
     if let Some(after) = after {
         records.retain(|record| record.name > after);
@@ -80,7 +92,7 @@ pub(super) async fn list_collections(State(context): Shared, mut params: Params)
 )]
 pub(super) async fn get_collection(
     State(context): Shared,
-    Path(name): Path<String>,
+    Named(name): Named,
     params: Params,
 ) -> Result<Reply<CollectionBody>, Problem> {
     params.finish()?;
@@ -100,7 +112,7 @@ pub(super) async fn get_collection(
 )]
 pub(super) async fn destroy_collection(
     State(context): Shared,
-    Path(name): Path<String>,
+    Named(name): Named,
     params: Params,
 ) -> Result<Reply<DestroyedBody>, Problem> {
     params.finish()?;

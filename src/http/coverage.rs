@@ -1,11 +1,12 @@
 //! What of a collection could not be read, and the passwords that would change that.
 
 use axum::Json as Reply;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use strongroom_ingest::index::records::Coverage;
 use utoipa::ToSchema;
 
+use super::access::Named;
 use super::body::{Json, JsonRequest};
 use super::openapi::{NoCollection, NotJson, Refusals};
 use super::paging::List;
@@ -89,7 +90,7 @@ pub(super) struct ForgottenBody {
 )]
 pub(super) async fn get_coverage(
     State(context): Shared,
-    Path(collection): Path<String>,
+    Named(collection): Named,
     mut params: Params,
 ) -> Result<Reply<CoverageBody>, Problem> {
     let limit = params.page_limit()?;
@@ -131,7 +132,7 @@ pub(super) async fn get_coverage(
 )]
 pub(super) async fn add_password(
     State(context): Shared,
-    Path(collection): Path<String>,
+    Named(collection): Named,
     params: Params,
     Json(request): Json<PasswordRequest>,
 ) -> Result<Reply<RetriedBody>, Problem> {
@@ -155,7 +156,7 @@ pub(super) async fn add_password(
 )]
 pub(super) async fn forget_passwords(
     State(context): Shared,
-    Path(collection): Path<String>,
+    Named(collection): Named,
     mut params: Params,
 ) -> Result<Reply<ForgottenBody>, Problem> {
     let path = params.text("path")?;

@@ -4,7 +4,7 @@ use std::fs::File;
 
 use axum::Json as Reply;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -16,6 +16,7 @@ use strongroom_ingest::pipeline::{Pipeline, PipelineError};
 use tokio::io::AsyncReadExt;
 use utoipa_axum::router::OpenApiRouter;
 
+use super::access::Named;
 use super::openapi::{NoCollection, NoDocument, NoPart, Refusals, WatchedCollection};
 use super::paging::List;
 use super::params::Params;
@@ -50,7 +51,7 @@ pub(super) fn undescribed() -> OpenApiRouter<std::sync::Arc<Context>> {
 )]
 pub(super) async fn list_documents(
     State(context): Shared,
-    Path(collection): Path<String>,
+    Named(collection): Named,
     mut params: Params,
 ) -> Result<Reply<DocumentList>, Problem> {
     let limit = params.page_limit()?;

@@ -14,13 +14,13 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 
+use super::access::Gate;
+use super::blocking;
 use super::problem::Problem;
 
 /// The names under which this server may be called.
 #[derive(Clone, Debug)]
 pub struct AllowedHosts {
-    /// Whether requests need no key. Then `Host` and proxies' headers are checked too.
-    pub open: bool,
     /// Addresses that the server listens on, with their real ports.
     pub bound: Vec<SocketAddr>,
     /// Further values of `Host`, with a port unless it is 80: `strongroom.lan:7710`.
@@ -32,17 +32,17 @@ pub struct AllowedHosts {
 impl AllowedHosts {
     /// Open, on one address, with nothing further allowed.
     pub fn open_on(address: SocketAddr) -> Self {
-        Self { open: true, bound: vec![address], hosts: Vec::new(), origins: Vec::new() }
+        Self { bound: vec![address], hosts: Vec::new(), origins: Vec::new() }
     }
 
-    /// Whether the request may pass.
-    fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+    /// Whether the request may pass. While no key is needed (`open`), `Host` and proxies' headers are checked too.
+    fn check(&self, open: bool, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
         for origin in headers.get_all(ORIGIN) {
             if !origin.to_str().is_ok_and(|origin| self.is_known_origin(origin)) {
-                return Err(self.foreign_origin());
+                return Err(foreign_origin(open));
             }
         }
-        if !self.open {
+        if !open {
             return Ok(());
         }
         if let Some(header) = headers.keys().map(|name| name.as_str()).find(|name| is_proxy_header(name)) {
@@ -84,13 +84,13 @@ impl AllowedHosts {
         };
         self.bound.iter().any(|bound| bound.port() == port && is_name_of(bound.ip(), authority.host()))
     }
+}
 
-    fn foreign_origin(&self) -> Problem {
-        let detail = "Requests from pages of other sites are refused.";
-        // The contract has one code for all that open mode refuses.
-        let code = if self.open { "open_mode" } else { "foreign_origin" };
-        Problem::new(StatusCode::FORBIDDEN, code, "The request comes from another site", detail)
-    }
+fn foreign_origin(open: bool) -> Problem {
+    let detail = "Requests from pages of other sites are refused.";
+    // The contract has one code for all that open mode refuses.
+    let code = if open { "open_mode" } else { "foreign_origin" };
+    Problem::new(StatusCode::FORBIDDEN, code, "The request comes from another site", detail)
 }
 
 /// Whether `host` is a name of an address we listen on.
@@ -117,12 +117,20 @@ fn open_mode(why: &str) -> Problem {
 }
 
 /// Puts the check in front of all routes.
-pub(super) fn guarded(routes: Router, names: AllowedHosts) -> Router {
-    routes.layer(from_fn_with_state(Arc::new(names), refuse_strangers))
+pub(super) fn guarded(routes: Router, names: AllowedHosts, gate: Arc<Gate>) -> Router {
+    routes.layer(from_fn_with_state((Arc::new(names), gate), refuse_strangers))
 }
 
-async fn refuse_strangers(State(names): State<Arc<AllowedHosts>>, request: Request, next: Next) -> Response {
-    match names.check(request.uri(), request.headers()) {
+async fn refuse_strangers(
+    State((names, gate)): State<(Arc<AllowedHosts>, Arc<Gate>)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let open = match blocking(move || gate.is_open()).await {
+        Ok(open) => open,
+        Err(problem) => return problem.into_response(),
+    };
+    match names.check(open, request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
@@ -139,12 +147,12 @@ mod tests {
         names
     }
 
-    fn verdict(names: &AllowedHosts, uri: &str, headers: &[(&'static str, &str)]) -> Option<&'static str> {
+    fn verdict(names: &AllowedHosts, open: bool, uri: &str, headers: &[(&'static str, &str)]) -> Option<&'static str> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(*name, value.parse().unwrap());
         }
-        names.check(&uri.parse().unwrap(), &map).err().map(|problem| {
+        names.check(open, &uri.parse().unwrap(), &map).err().map(|problem| {
             assert_eq!(problem.status(), StatusCode::FORBIDDEN);
             problem.code()
         })
@@ -153,7 +161,7 @@ mod tests {
     #[test]
     fn own_hosts_pass_and_all_others_do_not() {
         for host in ["localhost:7710", "LocalHost:7710", "127.0.0.1:7710", "[::1]:7710", "strongroom.lan:7710"] {
-            assert_eq!(verdict(&names(), "/", &[("host", host)]), None, "{host}");
+            assert_eq!(verdict(&names(), true, "/", &[("host", host)]), None, "{host}");
         }
         for host in [
             "evil.example:7710",
@@ -169,47 +177,45 @@ mod tests {
             "x@localhost:7710",
             "",
         ] {
-            assert_eq!(verdict(&names(), "/", &[("host", host)]), Some("open_mode"), "{host}");
+            assert_eq!(verdict(&names(), true, "/", &[("host", host)]), Some("open_mode"), "{host}");
         }
     }
 
     #[test]
     fn a_host_must_be_there_once_and_agree_with_the_uri() {
         let own = "localhost:7710";
-        assert_eq!(verdict(&names(), "/", &[]), Some("open_mode"));
-        assert_eq!(verdict(&names(), "/", &[("host", own), ("host", "evil.example")]), Some("open_mode"));
-        assert_eq!(verdict(&names(), "http://evil.example/", &[("host", own)]), Some("open_mode"));
-        assert_eq!(verdict(&names(), "http://localhost:7710/", &[]), None);
-        assert_eq!(verdict(&names(), "http://localhost:7710/", &[("host", own)]), None);
+        assert_eq!(verdict(&names(), true, "/", &[]), Some("open_mode"));
+        assert_eq!(verdict(&names(), true, "/", &[("host", own), ("host", "evil.example")]), Some("open_mode"));
+        assert_eq!(verdict(&names(), true, "http://evil.example/", &[("host", own)]), Some("open_mode"));
+        assert_eq!(verdict(&names(), true, "http://localhost:7710/", &[]), None);
+        assert_eq!(verdict(&names(), true, "http://localhost:7710/", &[("host", own)]), None);
     }
 
     #[test]
     fn foreign_origins_are_refused_open_or_not() {
         let host = ("host", "localhost:7710");
         for origin in ["http://localhost:7710", "http://127.0.0.1:7710", "https://notes.example"] {
-            assert_eq!(verdict(&names(), "/", &[host, ("origin", origin)]), None, "{origin}");
+            assert_eq!(verdict(&names(), true, "/", &[host, ("origin", origin)]), None, "{origin}");
         }
-        let keyed = AllowedHosts { open: false, ..names() };
         for origin in ["null", "https://evil.example", "http://localhost:3000", "https://localhost:7710", "localhost:7710"] {
-            assert_eq!(verdict(&names(), "/", &[host, ("origin", origin)]), Some("open_mode"), "{origin}");
-            assert_eq!(verdict(&keyed, "/", &[host, ("origin", origin)]), Some("foreign_origin"), "{origin}");
+            assert_eq!(verdict(&names(), true, "/", &[host, ("origin", origin)]), Some("open_mode"), "{origin}");
+            assert_eq!(verdict(&names(), false, "/", &[host, ("origin", origin)]), Some("foreign_origin"), "{origin}");
         }
     }
 
     #[test]
     fn a_proxys_headers_are_refused_only_while_open() {
         let host = ("host", "localhost:7710");
-        let keyed = AllowedHosts { open: false, ..names() };
         for header in ["forwarded", "x-forwarded-for", "x-forwarded-host", "cf-connecting-ip", "tailscale-user-login"] {
-            assert_eq!(verdict(&names(), "/", &[host, (header, "x")]), Some("open_mode"), "{header}");
-            assert_eq!(verdict(&keyed, "/", &[host, (header, "x")]), None, "{header}");
+            assert_eq!(verdict(&names(), true, "/", &[host, (header, "x")]), Some("open_mode"), "{header}");
+            assert_eq!(verdict(&names(), false, "/", &[host, (header, "x")]), None, "{header}");
         }
     }
 
     #[test]
     fn port_80_may_be_left_out() {
         let names = AllowedHosts::open_on("127.0.0.1:80".parse().unwrap());
-        assert_eq!(verdict(&names, "/", &[("host", "localhost")]), None);
-        assert_eq!(verdict(&names, "/", &[("host", "127.0.0.1:80"), ("origin", "http://localhost")]), None);
+        assert_eq!(verdict(&names, true, "/", &[("host", "localhost")]), None);
+        assert_eq!(verdict(&names, true, "/", &[("host", "127.0.0.1:80"), ("origin", "http://localhost")]), None);
     }
 }

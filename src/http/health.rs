@@ -12,6 +12,7 @@ use serde::Serialize;
 use strongroom_ingest::pipeline::PipelineError;
 use utoipa::ToSchema;
 
+use super::access::Access;
 use super::metrics::Scrape;
 use super::openapi::Refusals;
 use super::params::Params;
@@ -86,10 +87,13 @@ pub(super) struct HealthBody {
 pub(super) struct ReadyBody {
     /// Whether searches can be served.
     pub ready: bool,
-    /// `ok`, `loading`, or `model missing: …`; then dense and hybrid searches are answered 501.
-    pub dense: String,
-    /// Whether every watched folder was looked through once since the start.
-    pub swept: bool,
+    /// `ok`, `loading`, or `model missing: …`; then dense and hybrid searches are answered 501. Not told without a key where
+    /// one is needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dense: Option<String>,
+    /// Whether every watched folder was looked through once since the start. Not told without a key where one is needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub swept: Option<bool>,
 }
 
 /// Says that the process is up.
@@ -110,16 +114,21 @@ pub(super) async fn healthz() -> Reply<HealthBody> {
         Refusals,
     ),
 )]
-pub(super) async fn readyz(State(context): Shared) -> Result<Response, Problem> {
+pub(super) async fn readyz(State(context): Shared, access: Access) -> Result<Response, Problem> {
+    if !access.is_known() {
+        return Ok(ready_response(&context.door.ready, None));
+    }
     let (pipeline, ready) = (context.door.pipeline.clone(), &context.door.ready);
     let progress = blocking(move || Ok::<_, PipelineError>(pipeline.progress())).await?;
-    Ok(ready_response(ready, progress.swept))
+    Ok(ready_response(ready, Some(progress.swept)))
 }
 
-fn ready_response(readiness: &Readiness, swept: bool) -> Response {
+/// With `swept` the details are told.
+fn ready_response(readiness: &Readiness, swept: Option<bool>) -> Response {
     let ready = readiness.is_ready();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Reply(ReadyBody { ready, dense: readiness.dense().to_string(), swept })).into_response()
+    let dense = swept.map(|_| readiness.dense().to_string());
+    (status, Reply(ReadyBody { ready, dense, swept })).into_response()
 }
 
 /// Shows what is counted, for Prometheus. No name of a collection or document is in it.
@@ -152,11 +161,11 @@ mod tests {
         assert!(!readiness.is_ready());
         readiness.stores_open();
         assert!(!readiness.is_ready());
-        assert_eq!(ready_response(&readiness, false).status(), 503);
+        assert_eq!(ready_response(&readiness, Some(false)).status(), 503);
         readiness.set_dense(Dense::Missing("no network".to_owned()));
         assert!(readiness.is_ready());
         assert_eq!(readiness.dense().to_string(), "model missing: no network");
-        assert_eq!(ready_response(&readiness, false).status(), 200);
+        assert_eq!(ready_response(&readiness, Some(false)).status(), 200);
         readiness.set_dense(Dense::Ok);
         assert_eq!(readiness.dense().to_string(), "ok");
     }

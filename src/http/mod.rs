@@ -1,7 +1,7 @@
 //! The HTTP door: REST under `/api/v1`, health and metrics, the OpenAPI file and its viewer. It translates and refuses, nothing else.
 //!
 //! Every request passes, from the outside in: [`layers`] (request id, time limit, panics, problem bodies, metrics, the log
-//! line), [`guard`] (who may talk to us at all), then one handler. Handlers only translate; what blocks runs off the async
+//! line), [`guard`] (who may talk to us at all), [`access`] (who asks, and what they may see), then one handler. Handlers only translate; what blocks runs off the async
 //! threads. Errors get their HTTP status and code in [`verdict`].
 
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use utoipa_axum::routes;
 
 use crate::ask::Ask;
 
+pub mod access;
 pub mod guard;
 pub mod health;
 pub mod metrics;
@@ -22,6 +23,7 @@ pub mod openapi;
 pub mod problem;
 pub mod recall;
 pub mod serve;
+pub mod visitor;
 
 mod answers;
 mod body;
@@ -36,6 +38,7 @@ mod paging;
 mod params;
 mod paths;
 mod qdrant;
+mod routes;
 mod search;
 mod shape;
 mod source;
@@ -43,11 +46,13 @@ mod types;
 mod upload;
 mod verdict;
 
+pub use access::{Access, Gate, KeyLimits};
 pub use guard::AllowedHosts;
 pub use health::Readiness;
 pub use metrics::Metrics;
 pub use recall::Recall;
-pub use serve::{serve_tcp, serve_unix};
+pub use serve::{serve_tcp, serve_tls, serve_unix};
+pub use visitor::Visitors;
 
 use problem::Problem;
 
@@ -70,6 +75,8 @@ pub struct Door {
     pub limits: Limits,
     /// The names we answer to.
     pub names: AllowedHosts,
+    /// Who may come in.
+    pub gate: Arc<Gate>,
     /// Where browsers reach this server, for links to documents.
     pub public_url: Option<String>,
     /// Which text each vector was made of that was handed out a moment ago.
@@ -136,8 +143,8 @@ pub fn router(door: Arc<Door>, via: Via) -> Router {
     let mcp = mcp::router(&context);
     let routes = routes.merge(qdrant::router()).with_state(context).merge(docs::router()).merge(mcp);
     let guarded = match via {
-        Via::Tcp => guard::guarded(routes, door.names.clone()),
-        Via::ControlSocket => routes,
+        Via::Tcp => guard::guarded(access::behind(routes, Arc::clone(&door.gate)), door.names.clone(), Arc::clone(&door.gate)),
+        Via::ControlSocket => access::owned(routes),
     };
     layers::wrapped(guarded, layers::Around { metrics: Arc::clone(&door.metrics), limits: door.limits.clone() })
 }

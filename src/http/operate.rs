@@ -4,12 +4,13 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use axum::Json as Reply;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
 use strongroom_ingest::pipeline::{Pipeline, PipelineError};
 use utoipa_axum::router::OpenApiRouter;
 
+use super::access::{Access, Named};
 use super::body::Json;
 use super::openapi::{DiskFull, NoCollection, NotMissing, Refusals};
 use super::params::Params;
@@ -27,10 +28,12 @@ pub(super) fn control_only() -> OpenApiRouter<Arc<Context>> {
     get, path = "/api/v1/status", tag = "operation", operation_id = "getStatus",
     responses((status = 200, description = "Version, indexing and all collections.", body = StatusBody), Refusals),
 )]
-pub(super) async fn get_status(State(context): Shared, params: Params) -> Result<Reply<StatusBody>, Problem> {
+pub(super) async fn get_status(State(context): Shared, access: Access, params: Params) -> Result<Reply<StatusBody>, Problem> {
     params.finish()?;
     let pipeline = context.door.pipeline.clone();
-    let (indexing, records) = blocking(move || Ok::<_, PipelineError>((pipeline.progress(), pipeline.collections()?))).await?;
+    let (indexing, mut records) =
+        blocking(move || Ok::<_, PipelineError>((pipeline.progress(), pipeline.collections()?))).await?;
+    access.keep_seen(&mut records);
     Ok(Reply(StatusBody {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         dense: context.door.ready.dense().to_string(),
@@ -91,7 +94,7 @@ async fn progress_after(context: &Context, act: fn(&Pipeline)) -> Result<Reply<I
 )]
 pub(super) async fn rebuild_collection(
     State(context): Shared,
-    Path(name): Path<String>,
+    Named(name): Named,
     params: Params,
 ) -> Result<Reply<CollectionBody>, Problem> {
     params.finish()?;
@@ -115,7 +118,7 @@ pub(super) async fn rebuild_collection(
 )]
 pub(super) async fn retry_collection(
     State(context): Shared,
-    Path(name): Path<String>,
+    Named(name): Named,
     params: Params,
 ) -> Result<Reply<RetriedBody>, Problem> {
     params.finish()?;
@@ -134,11 +137,7 @@ pub(super) async fn retry_collection(
         Refusals,
     ),
 )]
-pub(super) async fn forget_folder(
-    State(context): Shared,
-    Path(name): Path<String>,
-    params: Params,
-) -> Result<StatusCode, Problem> {
+pub(super) async fn forget_folder(State(context): Shared, Named(name): Named, params: Params) -> Result<StatusCode, Problem> {
     params.finish()?;
     let pipeline = context.door.pipeline.clone();
     let forgotten = move || match pipeline.forget(&name) {
@@ -155,7 +154,7 @@ pub(super) async fn forget_folder(
 /// Watches a folder as that collection from now on, over restarts too.
 async fn watch_folder(
     State(context): Shared,
-    Path(name): Path<String>,
+    Named(name): Named,
     params: Params,
     Json(request): Json<WatchFolder>,
 ) -> Result<Reply<CollectionBody>, Problem> {

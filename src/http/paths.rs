@@ -1,9 +1,13 @@
 //! Documents' paths in URLs: percent-decoded once, then held to rules that no file system and no later stage has to repeat.
 
+use std::sync::Arc;
+
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::Context;
+use super::access::seen_name;
 use super::problem::Problem;
 
 /// Longest name of one part of a path, in bytes: what common file systems allow.
@@ -20,17 +24,24 @@ pub(super) struct DocumentAt {
     pub path: String,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for DocumentAt {
+impl FromRequestParts<Arc<Context>> for DocumentAt {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let decoded = Path::<(String, String)>::from_request_parts(parts, state).await;
-        let Ok(Path((collection, path))) = decoded else {
-            return Err(Problem::bad_path("is not valid UTF-8"));
-        };
-        check_parts(&path)?;
-        Ok(Self { collection, path })
+    async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, Problem> {
+        let at = decoded(parts, context).await?;
+        let collection = seen_name(parts, context, at.collection).await?;
+        Ok(Self { collection, path: at.path })
     }
+}
+
+/// What the URL names, whoever asks.
+async fn decoded<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<DocumentAt, Problem> {
+    let decoded = Path::<(String, String)>::from_request_parts(parts, state).await;
+    let Ok(Path((collection, path))) = decoded else {
+        return Err(Problem::bad_path("is not valid UTF-8"));
+    };
+    check_parts(&path)?;
+    Ok(DocumentAt { collection, path })
 }
 
 impl DocumentAt {
@@ -94,7 +105,8 @@ mod tests {
     use super::*;
 
     async fn seen(url_path: &str) -> Result<String, u16> {
-        async fn tell(at: DocumentAt) -> Result<String, Problem> {
+        async fn tell(request: Request<Body>) -> Result<String, Problem> {
+            let at = decoded(&mut request.into_parts().0, &()).await?;
             at.check_new()?;
             Ok(at.path)
         }

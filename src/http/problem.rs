@@ -21,6 +21,7 @@ pub struct Problem {
     reason: Option<&'static str>,
     fields: Vec<String>,
     cause: Option<Box<str>>,
+    retry_after: Option<u32>,
 }
 
 /// The body of every error: RFC 9457 `application/problem+json`.
@@ -53,7 +54,16 @@ pub struct ProblemBody {
 impl Problem {
     /// An error with a stable `code`, a `title` that never changes with it, and a `detail` for this one case.
     pub fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, title, detail: detail.into().into_boxed_str(), reason: None, fields: Vec::new(), cause: None }
+        Self {
+            status,
+            code,
+            title,
+            detail: detail.into().into_boxed_str(),
+            reason: None,
+            fields: Vec::new(),
+            cause: None,
+            retry_after: None,
+        }
     }
 
     /// Names the field or parameter at fault.
@@ -100,6 +110,14 @@ impl Problem {
     /// Too much is going on or waiting.
     pub fn busy(detail: &str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too much is waiting", detail)
+    }
+
+    /// The key asked too much; it may come back after so many seconds.
+    pub fn too_many(seconds: u32) -> Self {
+        let detail = format!("The key asks more than its limits allow: come back in {seconds} s.");
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "The key asks too much", detail);
+        problem.retry_after = Some(seconds);
+        problem
     }
 
     /// The request took longer than it may.
@@ -180,8 +198,9 @@ impl Problem {
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if matches!(self.code, "busy" | "timeout") {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+        let soon = matches!(self.code, "busy" | "timeout").then_some(RETRY_AFTER_SECONDS);
+        if let Some(seconds) = self.retry_after.or(soon) {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

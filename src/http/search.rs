@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use strongroom_ingest::index::records::DocumentFilter;
 use utoipa::ToSchema;
 
+use super::access::Access;
 use super::body::{Json, JsonRequest};
 use super::openapi::{ModeUnavailable, NoCollection, NotJson, Refusals};
 use super::params::Params;
@@ -212,12 +213,13 @@ impl From<Found> for SearchResponse {
 )]
 pub(super) async fn search(
     State(context): Shared,
+    access: Access,
     params: Params,
     Json(request): Json<SearchRequest>,
 ) -> Result<Reply<SearchResponse>, Problem> {
     params.finish()?;
     let (collections, query) = asked(request)?;
-    let (ask, mode) = (context.door.ask.clone(), query.mode);
+    let (ask, mode) = (context.door.ask.within(access.reach()), query.mode);
     let started = std::time::Instant::now();
     let found = blocking(move || ask.search(collections.as_deref(), &query)).await?;
     context.door.metrics.count_search(mode, started.elapsed());

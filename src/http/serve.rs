@@ -2,15 +2,24 @@
 
 use std::future::{Future, IntoFuture};
 use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::serve::ListenerExt;
-use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::oneshot;
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 /// How long requests may go on after the server was told to stop.
 pub const GRACE: Duration = Duration::from_secs(10);
+
+/// Handshakes that go on at the same time.
+const HANDSHAKES: usize = 256;
+/// Time that a client may take for its handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Serves on a network address until `shutdown` completes; then accepts nothing more and returns when all requests are
 /// answered, at the latest after [`GRACE`].
@@ -45,6 +54,76 @@ pub async fn serve_unix(
     within_grace(serving, is_told, GRACE).await
 }
 
+/// Serves on a network address over TLS; otherwise as [`serve_tcp`].
+///
+/// # Errors
+/// When the listener fails for good.
+pub async fn serve_tls(
+    listener: TcpListener,
+    tls: Arc<rustls::ServerConfig>,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let address = listener.local_addr()?;
+    let (greeted, waiting) = mpsc::channel(HANDSHAKES);
+    let accepting = tokio::spawn(greet(listener, TlsAcceptor::from(tls), greeted));
+    let (told, is_told) = oneshot::channel();
+    let listener = Greeted { waiting, address };
+    let serving = axum::serve(listener, router).with_graceful_shutdown(tell_on(shutdown, told)).into_future();
+    let ended = within_grace(serving, is_told, GRACE).await;
+    accepting.abort();
+    ended
+}
+
+/// Accepts connections and shakes hands with each on the side: one that is slow about it holds up no other.
+async fn greet(listener: TcpListener, acceptor: TlsAcceptor, greeted: mpsc::Sender<(TlsStream<TcpStream>, SocketAddr)>) {
+    let places = Arc::new(Semaphore::new(HANDSHAKES));
+    loop {
+        // The semaphore is never closed.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let (stream, address) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(_) => {
+                // Too many open files, or a client that is gone already: the next may fare better.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let _ = stream.set_nodelay(true);
+        let (acceptor, greeted) = (acceptor.clone(), greeted.clone());
+        tokio::spawn(async move {
+            let _place = place;
+            if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                // Nobody waits any more once the server has stopped.
+                let _ = greeted.send((stream, address)).await;
+            }
+        });
+    }
+}
+
+/// Connections whose handshake is done.
+struct Greeted {
+    waiting: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
+    address: SocketAddr,
+}
+
+impl axum::serve::Listener for Greeted {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        match self.waiting.recv().await {
+            Some(accepted) => accepted,
+            // Nothing more is accepted; the server ends by its shutdown.
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.address)
+    }
+}
+
 async fn tell_on(shutdown: impl Future<Output = ()>, told: oneshot::Sender<()>) {
     shutdown.await;
     let _ = told.send(());
@@ -73,11 +152,9 @@ async fn within_grace(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::{TcpStream, UnixStream};
+    use tokio::net::UnixStream;
     use tokio::sync::Notify;
 
     use super::*;

@@ -121,7 +121,8 @@ pub fn tool_main(arguments: &[String]) -> ExitCode {
             command.args(["stdin", "stdout", "-l", &languages, "--psm", "1", "--dpi", "200"])
         }
         Tool::Word97 => command.args(["-w", "-d", "utf-8"]),
-        Tool::PowerPoint97 => command.args(["-d", "utf-8"]),
+        // This one takes no standard input for itself, but its name.
+        Tool::PowerPoint97 => command.args(["-d", "utf-8", "/proc/self/fd/0"]),
     };
     // A page is read by one thread: others are read beside it.
     let failed = command.env_clear().env("OMP_THREAD_LIMIT", "1").env("LC_ALL", "C.UTF-8").exec();

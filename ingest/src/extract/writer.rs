@@ -112,11 +112,6 @@ impl Writer {
         self.overflowed
     }
 
-    /// Bytes written so far.
-    pub(super) fn len(&self) -> usize {
-        self.text.len()
-    }
-
     /// What was written. Without any text it is empty, for the reason that is stored then.
     pub(super) fn finish(mut self, media_type: &str) -> Answer {
         if self.overflowed {

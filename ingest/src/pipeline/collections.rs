@@ -8,7 +8,7 @@ use super::shared::Ask;
 use super::{Destroyed, Pipeline, PipelineError, housekeeping, reconcile};
 use crate::index::records::{CollectionRecord, Coverage, DocumentPage};
 use crate::index::{Collection, IndexError};
-use crate::model::{Reason, Sha256};
+use crate::model::{CollectionId, Reason, Sha256};
 
 /// Reasons that may have passed, or that better engines may know nothing of.
 pub(super) const AGAIN: [Reason; 6] =
@@ -33,6 +33,11 @@ impl Pipeline {
     pub fn collection(&self, name: &str) -> Result<CollectionRecord, PipelineError> {
         let entry = self.shared.store.registry().by_name(name)?.ok_or(PipelineError::NoCollection)?;
         Ok(self.shared.store.record(entry)?)
+    }
+
+    /// The id of the collection of that name, if there is one.
+    pub fn collection_id(&self, name: &str) -> Result<Option<CollectionId>, PipelineError> {
+        Ok(self.shared.store.registry().by_name(name)?.map(|entry| entry.id))
     }
 
     /// Destroys a collection and everything derived from it; detaches its watched folder for good.

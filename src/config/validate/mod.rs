@@ -12,6 +12,7 @@ use super::valid::{Config, Embedding, Indexing, Log, Watch, model_named};
 use super::{ConfigError, Environment, parse_duration, parse_size, places};
 
 mod models;
+mod network;
 
 /// Deleted text has to be gone from every file within a day.
 const LONGEST_PURGE: Duration = Duration::from_secs(24 * 3600);
@@ -27,7 +28,7 @@ pub(super) fn validate(typed: &Typed, environment: &Environment) -> Result<Confi
         }
     };
     let config = Config {
-        bind: bind(&typed.bind, &mut faults),
+        bind: bind(typed, &mut faults),
         allowed_hosts: typed.allowed_hosts.iter().map(|host| host.trim().to_lowercase()).collect(),
         allowed_origins: origins(&typed.allowed_origins, &mut faults),
         public_url: typed.public_url.as_deref().and_then(|url| public_url(url, &mut faults)),
@@ -38,6 +39,9 @@ pub(super) fn validate(typed: &Typed, environment: &Environment) -> Result<Confi
         log: log(typed, &mut faults),
         generators: models::generators(typed, &mut faults),
         providers: models::providers(typed, &mut faults),
+        tls: network::tls(typed, environment, &mut faults),
+        limits: network::limits(typed, &mut faults),
+        open_webui: network::open_webui(typed, environment, &mut faults),
         collections: models::collections(typed, &mut faults),
         data,
     };
@@ -60,19 +64,22 @@ impl Faults {
     }
 }
 
-fn bind(text: &str, faults: &mut Faults) -> SocketAddr {
+fn bind(typed: &Typed, faults: &mut Faults) -> SocketAddr {
+    let text = typed.bind.as_str();
     let fallback = SocketAddr::from(([127, 0, 0, 1], 7710));
     let numeric = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
     let Ok(address) = numeric.as_deref().unwrap_or(text).parse::<SocketAddr>() else {
         faults.add("bind", format!("{text:?} is not an address and a port: write it like \"127.0.0.1:7710\""));
         return fallback;
     };
-    if !address.ip().is_loopback() {
+    let encrypted = typed.tls.terminated_by.is_some() || (typed.tls.cert.is_some() && typed.tls.key.is_some());
+    if !address.ip().is_loopback() && !encrypted {
         faults.add(
             "bind",
             format!(
-                "{address} can be reached from outside, and there are no keys yet that would keep others out: listen on \
-                 127.0.0.1:{port} and reach it over an SSH tunnel (ssh -L {port}:127.0.0.1:{port} HOST)",
+                "{address} can be reached from outside, and what goes over a network must be encrypted: give `tls.cert` and \
+                 `tls.key`, or say with `tls.terminated_by` what encrypts in front of it, or listen on 127.0.0.1:{port} and \
+                 reach it over an SSH tunnel (ssh -L {port}:127.0.0.1:{port} HOST)",
                 port = address.port()
             ),
         );

@@ -11,9 +11,11 @@ use serde_json::{Value, json};
 use strongroom_ingest::index::records::DocumentFilter;
 
 use super::results::{AnswerResult, CollectionSummary, CollectionsResult, ReadResult, SearchResult};
+use crate::http::access::Access;
 use crate::http::problem::Problem;
 use crate::http::search::{check_question, distinct};
 use crate::http::{Context, blocking};
+use crate::keys::Scope;
 use crate::retrieve::{Mode, Query};
 
 /// Characters of a document that are given at a time.
@@ -110,14 +112,14 @@ pub(super) struct View {
 }
 
 /// Finds passages.
-pub(super) async fn search(context: &Arc<Context>, wanted: Search) -> Result<Called, Problem> {
-    let result = found(context, wanted).await?;
+pub(super) async fn search(context: &Arc<Context>, access: &Access, wanted: Search) -> Result<Called, Problem> {
+    let result = found(context, access, wanted).await?;
     Called::new(result.text(), &result)
 }
 
 /// Finds passages, for Open WebUI.
-pub(super) async fn query_knowledge_files(context: &Arc<Context>, wanted: Search) -> Result<Called, Problem> {
-    let result = found(context, wanted).await?;
+pub(super) async fn query_knowledge_files(context: &Arc<Context>, access: &Access, wanted: Search) -> Result<Called, Problem> {
+    let result = found(context, access, wanted).await?;
     let mut list = Vec::with_capacity(result.passages.len());
     for passage in result.passages {
         let page = passage.page.map(|page| format!(", page {page}")).unwrap_or_default();
@@ -134,7 +136,7 @@ pub(super) async fn query_knowledge_files(context: &Arc<Context>, wanted: Search
     Ok(Called::json(&Value::Array(list)))
 }
 
-async fn found(context: &Arc<Context>, wanted: Search) -> Result<SearchResult, Problem> {
+async fn found(context: &Arc<Context>, access: &Access, wanted: Search) -> Result<SearchResult, Problem> {
     check_question("query", &wanted.query)?;
     let limit = match wanted.limit {
         None => 10,
@@ -143,7 +145,7 @@ async fn found(context: &Arc<Context>, wanted: Search) -> Result<SearchResult, P
     };
     let query = Query { text: wanted.query, mode: Mode::Hybrid, limit, filter: DocumentFilter::default(), explain: false };
     let collections = wanted.collections.map(distinct);
-    let ask = context.door.ask.clone();
+    let ask = context.door.ask.within(access.reach());
     let started = Instant::now();
     let found = blocking(move || ask.search(collections.as_deref(), &query)).await?;
     context.door.metrics.count_search(Mode::Hybrid, started.elapsed());
@@ -151,18 +153,18 @@ async fn found(context: &Arc<Context>, wanted: Search) -> Result<SearchResult, P
 }
 
 /// Gives a document's text.
-pub(super) async fn read(context: &Arc<Context>, wanted: Read) -> Result<Called, Problem> {
-    let result = part(context, wanted).await?;
+pub(super) async fn read(context: &Arc<Context>, access: &Access, wanted: Read) -> Result<Called, Problem> {
+    let result = part(context, access, wanted).await?;
     Called::new(result.text.clone(), &result)
 }
 
 /// Gives the beginning of a document's text, for Open WebUI.
-pub(super) async fn view_file(context: &Arc<Context>, wanted: View) -> Result<Called, Problem> {
+pub(super) async fn view_file(context: &Arc<Context>, access: &Access, wanted: View) -> Result<Called, Problem> {
     let Some((collection, path)) = wanted.file_id.split_once('/') else {
         return Err(Problem::bad_field("file_id", "must be a collection and a path, with a slash between them"));
     };
     let read = Read { collection: collection.to_owned(), path: path.to_owned(), start: None, end: None };
-    let result = part(context, read).await?;
+    let result = part(context, access, read).await?;
     let name = result.path.rsplit('/').next().unwrap_or_default();
     Ok(Called::json(&json!({
         "id": wanted.file_id,
@@ -172,14 +174,16 @@ pub(super) async fn view_file(context: &Arc<Context>, wanted: View) -> Result<Ca
     })))
 }
 
-async fn part(context: &Arc<Context>, wanted: Read) -> Result<ReadResult, Problem> {
+async fn part(context: &Arc<Context>, access: &Access, wanted: Read) -> Result<ReadResult, Problem> {
     let start = wanted.start.unwrap_or(0);
     if wanted.end.is_some_and(|end| end < start) {
         return Err(Problem::bad_field("end", "must not be less than `start`"));
     }
-    let pipeline = context.door.pipeline.clone();
+    access.check(Scope::Read)?;
+    let (pipeline, access) = (context.door.pipeline.clone(), access.clone());
     blocking(move || {
-        let text = pipeline.text(&wanted.collection, &wanted.path)?;
+        let collection = access.seen(&pipeline, wanted.collection.clone())?;
+        let text = pipeline.text(&collection, &wanted.path)?;
         let total = text.chars().count() as u64;
         let start = start.min(total);
         let end = wanted.end.unwrap_or(total).min(total).min(start.saturating_add(MOST_CHARACTERS)).max(start);
@@ -191,18 +195,19 @@ async fn part(context: &Arc<Context>, wanted: Read) -> Result<ReadResult, Proble
 }
 
 /// Answers a question.
-pub(super) async fn ask(context: &Arc<Context>, wanted: Ask) -> Result<Called, Problem> {
+pub(super) async fn ask(context: &Arc<Context>, access: &Access, wanted: Ask) -> Result<Called, Problem> {
     check_question("question", &wanted.question)?;
     let collections = wanted.collections.map(distinct);
-    let ask = context.door.ask.clone();
+    let ask = context.door.ask.within(access.reach());
     let result: AnswerResult = blocking(move || ask.answer(collections.as_deref(), &wanted.question)).await?.into();
     Called::new(result.text(), &result)
 }
 
 /// Lists collections.
-pub(super) async fn list(context: &Arc<Context>, _: List) -> Result<Called, Problem> {
+pub(super) async fn list(context: &Arc<Context>, access: &Access, _: List) -> Result<Called, Problem> {
     let pipeline = context.door.pipeline.clone();
     let mut records = blocking(move || pipeline.collections()).await?;
+    access.keep_seen(&mut records);
     records.sort_by(|a, b| a.name.cmp(&b.name));
     let truncated = records.len() > MOST_COLLECTIONS;
     records.truncate(MOST_COLLECTIONS);

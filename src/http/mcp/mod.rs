@@ -17,6 +17,7 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use serde::Deserialize;
 
 use super::Context;
+use super::access::Access;
 use super::problem::Problem;
 use session::Sessions;
 use tools::Tools;
@@ -60,8 +61,8 @@ struct Message {
     method: Option<String>,
 }
 
-async fn answer(State(server): State<Server>, request: Request) -> Result<Response, Problem> {
-    let identity = "open";
+async fn answer(State(server): State<Server>, access: Access, request: Request) -> Result<Response, Problem> {
+    let identity = access.identity();
     if let Some(id) = request.headers().get(&SESSION_ID) {
         let known = |sessions: &Sessions| id.to_str().is_ok_and(|id| sessions.knows(id, identity));
         if !server.sessions.as_ref().as_ref().is_some_and(known) {

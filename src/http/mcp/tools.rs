@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
+use axum::http::request::Parts;
 use rmcp::handler::server::tool::{schema_for_input, schema_for_output};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, DiscoverRequestMethod, DiscoverResult, ErrorData,
@@ -16,6 +17,7 @@ use rmcp::{RoleServer, ServerHandler};
 use super::calls::{self, Arguments, Called};
 use super::results::{AnswerResult, CollectionsResult, ReadResult, SearchResult};
 use crate::http::Context;
+use crate::http::access::Access;
 use crate::http::problem::Problem;
 
 /// What a model is told before it sees the tools.
@@ -82,15 +84,15 @@ impl Tools {
         Self { context }
     }
 
-    async fn call(&self, name: &str, arguments: Arguments) -> Result<Called, Problem> {
+    async fn call(&self, access: &Access, name: &str, arguments: Arguments) -> Result<Called, Problem> {
         let context = &self.context;
         match name {
-            "search" => calls::search(context, arguments.take()?).await,
-            "read_document" => calls::read(context, arguments.take()?).await,
-            "ask" => calls::ask(context, arguments.take()?).await,
-            "list_collections" => calls::list(context, arguments.take()?).await,
-            "query_knowledge_files" => calls::query_knowledge_files(context, arguments.take()?).await,
-            _ => calls::view_file(context, arguments.take()?).await,
+            "search" => calls::search(context, access, arguments.take()?).await,
+            "read_document" => calls::read(context, access, arguments.take()?).await,
+            "ask" => calls::ask(context, access, arguments.take()?).await,
+            "list_collections" => calls::list(context, access, arguments.take()?).await,
+            "query_knowledge_files" => calls::query_knowledge_files(context, access, arguments.take()?).await,
+            _ => calls::view_file(context, access, arguments.take()?).await,
         }
     }
 }
@@ -123,12 +125,15 @@ impl ServerHandler for Tools {
     async fn call_tool(
         &self,
         request: CallToolRequestParams,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        // The library keeps what came with the HTTP request that a message was in; every request passed the gate.
+        let access = context.extensions.get::<Parts>().and_then(|parts| parts.extensions.get::<Access>());
+        let Some(access) = access else { return Err(ErrorData::internal_error("Nobody asks.", None)) };
         if !TOOLS.iter().any(|tool| tool.name == request.name) {
             return Err(ErrorData::invalid_params("There is no such tool; tools/list names them.", None));
         }
-        let result = match self.call(&request.name, Arguments(request.arguments.unwrap_or_default())).await {
+        let result = match self.call(access, &request.name, Arguments(request.arguments.unwrap_or_default())).await {
             Ok(called) => {
                 let mut result = CallToolResult::success(vec![ContentBlock::text(called.text)]);
                 result.structured_content = called.structured;

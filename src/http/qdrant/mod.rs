@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::response::Json as Reply;
 use axum::routing::{any, get, post};
 use serde_json::{Value, json};
 
+use super::access::{Access, Named};
 use super::body::Json;
 use super::problem::Problem;
 use super::search::check_question;
@@ -64,15 +65,16 @@ async fn refuse(request: Request) -> Problem {
     }
 }
 
-async fn list(State(context): Shared) -> Result<Reply<Value>, Problem> {
+async fn list(State(context): Shared, access: Access) -> Result<Reply<Value>, Problem> {
     let started = Instant::now();
     let pipeline = context.door.pipeline.clone();
     let mut records = blocking(move || pipeline.collections()).await?;
+    access.keep_seen(&mut records);
     records.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Reply(envelope(reply::collections(&records), started)))
 }
 
-async fn show(State(context): Shared, Path(name): Path<String>) -> Result<Reply<Value>, Problem> {
+async fn show(State(context): Shared, Named(name): Named) -> Result<Reply<Value>, Problem> {
     let started = Instant::now();
     let (pipeline, ask) = (context.door.pipeline.clone(), context.door.ask.clone());
     let shown = blocking(move || {
@@ -83,14 +85,14 @@ async fn show(State(context): Shared, Path(name): Path<String>) -> Result<Reply<
     Ok(Reply(envelope(shown, started)))
 }
 
-async fn exists(State(context): Shared, Path(name): Path<String>) -> Result<Reply<Value>, Problem> {
+async fn exists(State(context): Shared, Named(name): Named) -> Result<Reply<Value>, Problem> {
     let started = Instant::now();
     let pipeline = context.door.pipeline.clone();
     let found = blocking(move || Ok::<_, Problem>(pipeline.collection(&name).is_ok())).await?;
     Ok(Reply(envelope(json!({ "exists": found }), started)))
 }
 
-async fn count(State(context): Shared, Path(name): Path<String>, Json(wanted): Json<Count>) -> Result<Reply<Value>, Problem> {
+async fn count(State(context): Shared, Named(name): Named, Json(wanted): Json<Count>) -> Result<Reply<Value>, Problem> {
     let started = Instant::now();
     wanted.check()?;
     let pipeline = context.door.pipeline.clone();
@@ -98,39 +100,59 @@ async fn count(State(context): Shared, Path(name): Path<String>, Json(wanted): J
     Ok(Reply(envelope(json!({ "count": record.chunks }), started)))
 }
 
-async fn query(state: Shared, Path(name): Path<String>, Json(wanted): Json<Search>) -> Result<Reply<Value>, Problem> {
+async fn query(state: Shared, access: Access, Named(name): Named, Json(wanted): Json<Search>) -> Result<Reply<Value>, Problem> {
     let started = Instant::now();
-    let points = found(&state, name, vec![wanted.nearest()?]).await?.remove(0);
+    let points = found(&state, &access, name, vec![wanted.nearest()?]).await?.remove(0);
     Ok(Reply(envelope(json!({ "points": points }), started)))
 }
 
-async fn query_batch(state: Shared, Path(name): Path<String>, Json(wanted): Json<Batch>) -> Result<Reply<Value>, Problem> {
+async fn query_batch(
+    state: Shared,
+    access: Access,
+    Named(name): Named,
+    Json(wanted): Json<Batch>,
+) -> Result<Reply<Value>, Problem> {
     let started = Instant::now();
-    let lists = found(&state, name, wanted.searches()?).await?;
+    let lists = found(&state, &access, name, wanted.searches()?).await?;
     let results: Vec<Value> = lists.into_iter().map(|points| json!({ "points": points })).collect();
     Ok(Reply(envelope(Value::Array(results), started)))
 }
 
-async fn search(state: Shared, Path(name): Path<String>, Json(wanted): Json<Search>) -> Result<Reply<Value>, Problem> {
+async fn search(
+    state: Shared,
+    access: Access,
+    Named(name): Named,
+    Json(wanted): Json<Search>,
+) -> Result<Reply<Value>, Problem> {
     let started = Instant::now();
-    let points = found(&state, name, vec![wanted.nearest()?]).await?.remove(0);
+    let points = found(&state, &access, name, vec![wanted.nearest()?]).await?.remove(0);
     Ok(Reply(envelope(Value::Array(points), started)))
 }
 
-async fn search_batch(state: Shared, Path(name): Path<String>, Json(wanted): Json<Batch>) -> Result<Reply<Value>, Problem> {
+async fn search_batch(
+    state: Shared,
+    access: Access,
+    Named(name): Named,
+    Json(wanted): Json<Batch>,
+) -> Result<Reply<Value>, Problem> {
     let started = Instant::now();
-    let lists = found(&state, name, wanted.searches()?).await?;
+    let lists = found(&state, &access, name, wanted.searches()?).await?;
     Ok(Reply(envelope(lists.into_iter().map(Value::Array).collect(), started)))
 }
 
 /// The points of each search, in order.
-async fn found(context: &Shared, collection: String, wanted: Vec<Nearest>) -> Result<Vec<Vec<Value>>, Problem> {
-    let ask = context.door.ask.clone();
+async fn found(
+    context: &Shared,
+    access: &Access,
+    collection: String,
+    wanted: Vec<Nearest>,
+) -> Result<Vec<Vec<Value>>, Problem> {
+    let ask = context.door.ask.within(access.reach());
     let metrics = Arc::clone(&context.door.metrics);
     let base = context.door.public_url.clone();
     let mut searches = Vec::with_capacity(wanted.len());
     for nearest in wanted {
-        let text = context.door.recall.recall("open", &nearest.vector);
+        let text = context.door.recall.recall(access.identity(), &nearest.vector);
         searches.push((text.filter(|text| check_question("query", text).is_ok()), nearest));
     }
     blocking(move || {
