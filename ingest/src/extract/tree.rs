@@ -77,7 +77,8 @@ impl Tree {
             return;
         }
         let is_last = self.members.len() == MOST_LISTED;
-        let why = if is_last { Unreadable::new(Reason::TooLarge, "more inside the file can't be read than is listed") } else { why };
+        let why =
+            if is_last { Unreadable::new(Reason::TooLarge, "more inside the file can't be read than is listed") } else { why };
         let is_listed = is_last || why.reason != Reason::TooLarge || !self.told;
         self.told |= why.reason == Reason::TooLarge && self.members.len() > 100;
         if !is_listed || self.members.len() > self.most_members {
