@@ -191,7 +191,11 @@ impl Extractor {
         let began = Instant::now();
         let (mut last, mut spent_ms) = (None, None);
         let failure = loop {
-            match wire::read_message(timed, most_bytes) {
+            // Making sense of what comes counts like waiting for it: a worker that never stops talking is stopped too.
+            let (turn, left) = (Instant::now(), timed.left());
+            let message = wire::read_message(timed, most_bytes);
+            timed.set_left(left.saturating_sub(turn.elapsed()));
+            match message {
                 Ok(Some(Message::Answer(answer, cpu_ms))) => (last, spent_ms) = (Some(answer), Some(cpu_ms)),
                 Ok(Some(Message::Member { name, media_type, bytes })) => {
                     tree.wall = timed.left();
