@@ -1,5 +1,7 @@
 //! Composes a question's way: retrieve, answer, record. Readable in one sitting.
 
+mod words;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -8,9 +10,11 @@ use strongroom_ingest::index::{Collection, IndexError, Store};
 use strongroom_ingest::model::{CollectionId, Reach, Span, VersionId};
 
 use crate::answer::{
-    self, Answer, Cancel, Completed, Extracts, GenerateRequest, Generator, GeneratorError, GeneratorInfo, Role, Turn,
+    self, Answer, Cancel, Completed, Extracts, GenerateRequest, Generator, GeneratorError, GeneratorInfo, Turn,
 };
 use crate::retrieve::{Embedded, Found, Hit, Mode, Query, Retriever, SearchError, stored};
+
+use words::{Words, searched};
 
 /// Passages that an answer may be taken from.
 const PASSAGES: usize = 10;
@@ -148,12 +152,12 @@ impl Ask {
 
     /// Searches one collection by a vector that the asker brought instead of a question.
     pub fn nearest(&self, collection: &str, vector: &[f32], query: &Query) -> Result<Found, AskError> {
-        Ok(self.retriever.nearest(vector, query, &self.open(&[collection.to_owned()], false)?)?)
+        Ok(self.retriever.nearest(vector, query, &self.open(&self.named(Some(&[collection.to_owned()]))?, false)?)?)
     }
 
     /// Numbers in a vector that `collection` can be searched by; none where that is not known yet.
     pub fn dimension(&self, collection: &str) -> Result<Option<usize>, AskError> {
-        let opened = self.open(&[collection.to_owned()], false)?;
+        let opened = self.open(&self.named(Some(&[collection.to_owned()]))?, false)?;
         Ok(opened.first().map(|collection| self.retriever.dimension(collection)).transpose()?.flatten())
     }
 
@@ -249,7 +253,7 @@ impl Ask {
         let mut tried = Vec::new();
         let extracts: Arc<dyn Generator> = Arc::new(Extracts);
         for generator in self.generators.iter().chain([&extracts]) {
-            let mut words = Words { binding: question.binding, held: String::new(), out: false };
+            let mut words = Words::new(question.binding);
             match self.by_one(generator.as_ref(), question, &mut passages, from, &mut words, tell) {
                 Err(Stop::Generator(GeneratorError::Cancelled)) => return Err(AskError::Cancelled),
                 Err(Stop::Generator(error)) => {
@@ -312,13 +316,20 @@ impl Ask {
         }
     }
 
-    /// The names meant, each once, in the order given.
+    /// The names meant, each once, in the order given. One that is not there, or not in reach, is refused before anything else
+    /// is looked at or opened: neither a time nor another error tells the two apart.
     fn named(&self, collections: Option<&[String]>) -> Result<Vec<String>, AskError> {
         let Some(names) = collections else {
             let mut records = self.store.records()?;
             records.retain(|record| self.reach.allows(record.id));
             return Ok(records.into_iter().map(|record| record.name).collect());
         };
+        for name in names {
+            let entry = self.store.registry().by_name(name)?;
+            if !entry.is_some_and(|entry| self.reach.allows(entry.id)) {
+                return Err(AskError::NoCollection);
+            }
+        }
         let mut seen = HashSet::new();
         Ok(names.iter().filter(|name| seen.insert(name.as_str())).cloned().collect())
     }
@@ -345,92 +356,6 @@ enum Stop {
     Ask(AskError),
 }
 
-/// Words on their way to the asker.
-struct Words {
-    binding: bool,
-    /// What was written before the first citation, where words bind.
-    held: String,
-    /// Whether anything was handed out.
-    out: bool,
-}
-
-impl Words {
-    fn add(&mut self, piece: &str, tell: &mut dyn FnMut(Step<'_>)) {
-        if self.binding && !self.out {
-            self.held.push_str(piece);
-            if holds_citation(&self.held) {
-                self.out = true;
-                tell(Step::Words(&std::mem::take(&mut self.held)));
-            }
-            return;
-        }
-        self.out = true;
-        tell(Step::Words(piece));
-    }
-
-    fn void(&mut self, tell: &mut dyn FnMut(Step<'_>)) {
-        self.held.clear();
-        if std::mem::take(&mut self.out) {
-            tell(Step::Anew);
-        }
-    }
-}
-
-/// Whether a text holds `[n]`. In what generators give, that is always a citation.
-fn holds_citation(text: &str) -> bool {
-    text.split('[').skip(1).any(|rest| {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        digits > 0 && rest[digits..].starts_with(']')
-    })
-}
-
 fn tell_failure(generator: &dyn Generator, error: &GeneratorError) {
     tracing::warn!(generator = generator.info().name, %error, "a generator did not answer; the next one is tried");
-}
-
-/// Questions of fewer words, or with one of these words, lean on what was said before.
-const FEW_WORDS: usize = 4;
-const POINTING: [&str; 16] = [
-    "it", "its", "that", "this", "these", "those", "they", "them", "their", "he", "she", "his", "her", "there", "same",
-    "former",
-];
-
-/// What is searched for a question that may lean on the one before.
-fn searched(question: &str, history: &[Turn]) -> String {
-    let before = history.iter().rev().find(|turn| turn.role == Role::User);
-    let mut words = question.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    let leans = words.clone().count() <= FEW_WORDS || words.any(|word| POINTING.contains(&word.to_lowercase().as_str()));
-    match before {
-        Some(before) if leans => format!("{} {question}", before.text.trim()),
-        _ => question.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_question_that_points_back_is_searched_with_the_one_before() {
-        let turn = |role, text: &str| Turn { role, text: text.to_owned() };
-        let history = [turn(Role::User, "What is the rent of the Acme lease?"), turn(Role::Assistant, "€4,500 [1].")];
-        assert_eq!(
-            searched("And when is it payable?", &history),
-            "What is the rent of the Acme lease? And when is it payable?"
-        );
-        assert_eq!(searched("And parking?", &history), "What is the rent of the Acme lease? And parking?");
-        let whole = "Which law governs the Globex services agreement?";
-        assert_eq!(searched(whole, &history), whole);
-        assert_eq!(searched("And parking?", &[]), "And parking?");
-    }
-
-    #[test]
-    fn words_that_bind_wait_for_their_first_citation() {
-        let mut told = Vec::new();
-        let mut words = Words { binding: true, held: String::new(), out: false };
-        for piece in ["Ninety", " days [sic] ", "[1]", " and"] {
-            words.add(piece, &mut |step| told.push(format!("{step:?}")));
-        }
-        assert_eq!(told, ["Words(\"Ninety days [sic] [1]\")", "Words(\" and\")"]);
-    }
 }

@@ -3,7 +3,7 @@
 
 use std::process::Stdio;
 
-use crate::support::{Server, Start, peers};
+use crate::support::{Server, Start, command, peers};
 
 /// Asks every operation, each with up to so many invented requests.
 fn asked_everything(examples: u32, seed: u32) {
@@ -12,11 +12,17 @@ fn asked_everything(examples: u32, seed: u32) {
     // Some of what is invented has to hit something.
     server.create("acme");
     assert_eq!(server.put("acme", "a.txt", "The tenant may terminate the lease with three months' notice.").status, 201);
+    let scopes = "search,read,ingest,admin";
+    let made = command(&server.data, &["keys", "create", "--name", "fuzz", "--collections", "*", "--scopes", scopes]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let key = String::from_utf8(made.stdout).unwrap();
     let output = peers::python("schemathesis")
-        .args(["run", &format!("http://{}/openapi.json", server.address)])
+        .args(["run", &format!("http://{}/docs/openapi.json", server.address)])
+        .args(["--url", &format!("http://{}", server.address)])
         .args(["--checks", "not_a_server_error,status_code_conformance,content_type_conformance"])
         .args(["--phases", "examples,coverage,fuzzing", "--continue-on-failure", "--no-color"])
         .args(["--max-examples", &examples.to_string(), "--seed", &seed.to_string()])
+        .args(["--header", &format!("Authorization: Bearer {}", key.trim())])
         .current_dir(home.path())
         .stdin(Stdio::null())
         .output()

@@ -10,6 +10,8 @@ use crate::support::http::Reply;
 use crate::support::{Server, Start, command};
 
 const CLIENTS: usize = 20;
+/// Whether the OpenAI door is there: then what a key had embedded is tried too, and each key must see its own words there.
+const WITH_OPENAI: bool = false;
 
 /// A client: what others know of it and ask for (`name`, `path`, `handle`), and what they must never see (`secrets`).
 struct Client {
@@ -48,7 +50,9 @@ impl Ask {
         // The façade's clients have a header of their own.
         headers.push(if self.path.starts_with("/qdrant") { ("api-key", key) } else { ("Authorization", bearer.as_str()) });
         let body = self.body.as_ref().map(Value::to_string).unwrap_or_default();
-        server.send(self.method, &self.path, &headers, body.as_bytes())
+        let reply = server.send(self.method, &self.path, &headers, body.as_bytes());
+        assert_ne!(reply.status, 429, "a key that may ask no more sees nothing, and proves nothing");
+        reply
     }
 }
 
@@ -80,8 +84,8 @@ fn filled(home: &tempfile::TempDir) -> (Server, Vec<Client>) {
         client.key = String::from_utf8(made.stdout).unwrap().trim().to_owned();
         let reply = Ask::post("/v1/embeddings", json!({ "model": "strongroom-embed", "input": [client.handle] }))
             .send(&server, &client.key);
-        assert_eq!(reply.status, 200, "{}", reply.text());
-        client.vector = reply.json()["data"][0]["embedding"].clone();
+        assert_eq!(reply.status, if WITH_OPENAI { 200 } else { 404 }, "{}", reply.text());
+        client.vector = if WITH_OPENAI { reply.json()["data"][0]["embedding"].clone() } else { crate::qdrant::stranger(384) };
     }
     assert!(!server.ended());
     (server, clients)
@@ -102,6 +106,7 @@ fn named(collection: &str, path: &str, handle: &str, vector: &Value) -> Vec<Ask>
             "/api/v1/answers",
             json!({ "question": format!("What is the price of {handle}?"), "collections": [collection] }),
         ),
+        Ask::post("/api/v1/answers", json!({ "question": handle, "collections": [collection, "nowhere"] })),
         Ask::get(api.clone()),
         Ask::get(format!("{api}/documents")),
         Ask::get(format!("{api}/documents?state=indexed&limit=1")),
@@ -123,9 +128,9 @@ fn named(collection: &str, path: &str, handle: &str, vector: &Value) -> Vec<Ask>
         Ask::post(format!("{facade}/points/search"), json!({ "vector": vector, "limit": 3, "with_payload": true })),
         Ask::post(format!("{facade}/points/query"), json!({ "query": { "nearest": [1.0, 2.0] } })),
         Ask::tool("search", json!({ "query": handle, "collections": [collection] })),
-        Ask::tool("query_knowledge_files", json!({ "query": handle, "collections": [collection] })),
+        Ask::post("/api/v1/tools/query_knowledge_files", json!({ "query": handle, "collections": [collection] })),
         Ask::tool("read_document", json!({ "collection": collection, "path": path })),
-        Ask::tool("view_file", json!({ "file_id": format!("{collection}/{path}") })),
+        Ask::post("/api/v1/tools/view_file", json!({ "file_id": format!("{collection}/{path}") })),
         Ask::tool("ask", json!({ "question": handle, "collections": [collection] })),
     ]
 }
@@ -152,7 +157,7 @@ fn unnamed(own: &Client, handles: &str, paths: &[&str], vector: &Value) -> Vec<A
         Ask::post(facade.clone(), json!({ "query": { "nearest": vector }, "limit": 100, "with_payload": true })),
         Ask::post(facade, json!({ "query": { "nearest": vector }, "limit": 100, "with_payload": true, "filter": filter })),
         Ask::tool("search", json!({ "query": handles, "limit": 100 })),
-        Ask::tool("query_knowledge_files", json!({ "query": handles, "limit": 100 })),
+        Ask::post("/api/v1/tools/query_knowledge_files", json!({ "query": handles, "count": 50 })),
         Ask::tool("ask", json!({ "question": handles })),
         Ask::tool("list_collections", json!({})),
     ]
@@ -218,7 +223,7 @@ fn try_walls(server: &Server, clients: &[Client], own: &Client) {
         *seen.entry(ask.path.split('/').nth(1).unwrap().to_owned()).or_insert(0) +=
             usize::from(reply.text().contains(&own.secrets[0]));
     }
-    for (door, least) in [("api", 4), ("qdrant", 2), ("mcp", 4), ("v1", 1)] {
+    for (door, least) in [("api", 4), ("qdrant", 2), ("mcp", 3), ("v1", usize::from(WITH_OPENAI))] {
         assert!(seen[door] >= least, "{} sees its own words only {seen:?} times", own.name);
     }
 

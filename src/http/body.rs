@@ -92,6 +92,7 @@ mod tests {
     use super::*;
     use crate::http::answers::AnswerRequest;
     use crate::http::search::{Filter, SearchRequest};
+    use crate::http::tools::{QueryKnowledge, ViewFile};
     use crate::http::types::{CreateCollection, WatchFolder};
 
     fn schema_fields<T: PartialSchema>() -> BTreeSet<String> {
@@ -109,6 +110,8 @@ mod tests {
         assert_eq!(listed(SearchRequest::FIELDS), schema_fields::<SearchRequest>());
         assert_eq!(listed(SearchRequest::NESTED[0].1), schema_fields::<Filter>());
         assert_eq!(listed(AnswerRequest::FIELDS), schema_fields::<AnswerRequest>());
+        assert_eq!(listed(QueryKnowledge::FIELDS), schema_fields::<QueryKnowledge>());
+        assert_eq!(listed(ViewFile::FIELDS), schema_fields::<ViewFile>());
         assert_eq!(listed(CreateCollection::FIELDS), schema_fields::<CreateCollection>());
         assert_eq!(listed(WatchFolder::FIELDS), schema_fields::<WatchFolder>());
     }

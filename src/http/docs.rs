@@ -10,6 +10,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::openapi;
 use super::problem::Problem;
+use super::tools;
 
 /// The viewer sets styles on its elements and draws its icons from data URLs; all else comes from us or not at all.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
@@ -21,7 +22,7 @@ pub(super) fn router() -> Router {
     let viewer: Router = SwaggerUi::new("/docs").config(config).into();
     // The viewer's own copy is below it, where no key is needed.
     let viewer = viewer.route("/docs/openapi.json", get(file));
-    viewer.route("/openapi.json", get(file)).layer(map_response(with_policy))
+    viewer.route("/openapi.json", get(file)).route("/tools.json", get(tools::reading)).layer(map_response(with_policy))
 }
 
 async fn file() -> Result<Response, Problem> {
@@ -73,7 +74,7 @@ mod tests {
     async fn the_viewer_asks_nobody_to_validate_and_shows_our_file() {
         let (_, script) = page("/docs/swagger-initializer.js").await;
         assert!(script.contains("\"validatorUrl\": \"none\""), "{script}");
-        assert!(script.contains("\"url\": \"/openapi.json\""), "{script}");
+        assert!(script.contains("\"url\": \"/docs/openapi.json\""), "{script}");
         assert!(!script.contains("http"), "{script}");
         let (kind, file) = page("/openapi.json").await;
         assert_eq!(kind, "application/json");

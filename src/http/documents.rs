@@ -149,10 +149,7 @@ fn find(pipeline: &Pipeline, at: &DocumentAt, part: Option<Part>) -> Result<Cont
 fn find_part(pipeline: &Pipeline, collection: &str, path: &str, part: Part) -> Result<Content, Problem> {
     match part {
         Part::Text => match pipeline.text(collection, path) {
-            Err(PipelineError::Unavailable(_)) => {
-                let detail = "No text of the document is searchable: it is pending or can't be read; its record says which.";
-                Err(Problem::new(StatusCode::CONFLICT, "no_text", "The document has no text to give", detail))
-            }
+            Err(PipelineError::Unavailable(_)) => Err(no_text()),
             text => Ok(Content::Text(text?)),
         },
         Part::Original => match pipeline.original(collection, path) {
@@ -165,6 +162,12 @@ fn find_part(pipeline: &Pipeline, collection: &str, path: &str, part: Part) -> R
             }
         },
     }
+}
+
+/// Nothing of the document answers searches.
+pub(super) fn no_text() -> Problem {
+    let detail = "No text of the document is searchable: it is pending or can't be read; its record says which.";
+    Problem::new(StatusCode::CONFLICT, "no_text", "The document has no text to give", detail)
 }
 
 fn no_original() -> Problem {

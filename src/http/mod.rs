@@ -44,6 +44,7 @@ mod routes;
 mod search;
 mod shape;
 mod source;
+mod tools;
 mod types;
 mod upload;
 mod verdict;
@@ -170,6 +171,8 @@ fn described() -> OpenApiRouter<Arc<Context>> {
         .routes(routes!(search::search))
         .routes(routes!(answers::answer))
         .merge(openai::described())
+        .routes(routes!(tools::query_knowledge_files))
+        .routes(routes!(tools::view_file))
         .routes(routes!(operate::get_status))
         .routes(routes!(operate::get_indexing))
         .routes(routes!(operate::pause_indexing))

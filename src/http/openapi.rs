@@ -4,6 +4,7 @@ use utoipa::IntoResponses;
 use utoipa::openapi::{ComponentsBuilder, ContactBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder};
 
 use super::described;
+use super::openai::{OpenAiError, OpenAiErrorBody};
 use super::problem::ProblemBody;
 
 /// What stands above the routes.
@@ -19,7 +20,11 @@ pub(super) fn head() -> OpenApi {
         .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
         .build();
     // Errors are described by shapes of their own, which name this schema and do not bring it.
-    let components = ComponentsBuilder::new().schema_from::<ProblemBody>().build();
+    let components = ComponentsBuilder::new()
+        .schema_from::<ProblemBody>()
+        .schema_from::<OpenAiError>()
+        .schema_from::<OpenAiErrorBody>()
+        .build();
     OpenApiBuilder::new().info(info).components(Some(components)).build()
 }
 
@@ -62,6 +67,7 @@ described_error!(UploadStalled, 408, "Code `upload_stalled`: no bytes came for t
 described_error!(CollectionExists, 409, "Code `collection_exists`.");
 described_error!(WatchedCollection, 409, "Code `watched_collection`: change the file in the watched folder.");
 described_error!(NoPart, 409, "Codes `no_text` and `no_original`: the document has none to give, or none just now.");
+described_error!(NoText, 409, "Code `no_text`: nothing of the document is searchable, or not yet.");
 described_error!(NotMissing, 409, "Codes `not_watched` and `not_missing`: there is no missing folder to give up.");
 described_error!(WouldMix, 409, "Code `would_mix`: several collections, not all of which allow it.");
 described_error!(TooLarge, 413, "Code `too_large`.");
@@ -110,38 +116,38 @@ pub(super) enum Refusals {
 pub(super) enum OpenAiRefusals {
     /// `param` says which field is at fault.
     #[response(status = 400)]
-    BadRequest(super::openai::OpenAiError),
+    BadRequest(OpenAiError),
     /// Code `unauthorized`: a key is needed.
     #[response(status = 401)]
-    Unauthorized(super::openai::OpenAiError),
+    Unauthorized(OpenAiError),
     /// Codes `open_mode`, `foreign_origin` and `scope_missing`.
     #[response(status = 403)]
-    Forbidden(super::openai::OpenAiError),
+    Forbidden(OpenAiError),
     /// Code `model_not_found`, or `not_found`.
     #[response(status = 404)]
-    NotFound(super::openai::OpenAiError),
+    NotFound(OpenAiError),
     /// Code `would_mix`: the model stands for several collections, not all of which allow it.
     #[response(status = 409)]
-    WouldMix(super::openai::OpenAiError),
+    WouldMix(OpenAiError),
     /// Code `too_large`.
     #[response(status = 413)]
-    TooLarge(super::openai::OpenAiError),
+    TooLarge(OpenAiError),
     /// Code `unsupported_media_type`.
     #[response(status = 415)]
-    UnsupportedMediaType(super::openai::OpenAiError),
+    UnsupportedMediaType(OpenAiError),
     /// Code `unreadable`: a file from which no text can be had.
     #[response(status = 422)]
-    Unreadable(super::openai::OpenAiError),
+    Unreadable(OpenAiError),
     /// The key asks too much at once, or too often: come back after `Retry-After` seconds.
     #[response(status = 429)]
-    TooMany(super::openai::OpenAiError),
+    TooMany(OpenAiError),
     /// Code `internal`.
     #[response(status = 500)]
-    Internal(super::openai::OpenAiError),
+    Internal(OpenAiError),
     /// Codes `mode_unavailable` (no embedding model) and `no_speech` (no speech server).
     #[response(status = 501)]
-    Unavailable(super::openai::OpenAiError),
+    Unavailable(OpenAiError),
     /// Codes `busy` and `timeout`: come back after `Retry-After` seconds.
     #[response(status = 503)]
-    Busy(super::openai::OpenAiError),
+    Busy(OpenAiError),
 }

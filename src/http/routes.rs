@@ -32,8 +32,9 @@ pub(super) fn needs(method: &Method, route: Option<&str>, path: &str) -> Needs {
         return Needs::Scope(Scope::Search);
     }
     let scope = match route {
-        "/openapi.json" => return Needs::Key,
-        "/api/v1/search" | "/api/v1/answers" => Scope::Search,
+        "/openapi.json" | "/tools.json" => return Needs::Key,
+        "/api/v1/search" | "/api/v1/answers" | "/api/v1/tools/query_knowledge_files" => Scope::Search,
+        "/api/v1/tools/view_file" => Scope::Read,
         "/api/v1/collections" | "/api/v1/collections/{collection}" if reads => return Needs::Key,
         "/api/v1/collections" => Scope::Ingest,
         "/api/v1/collections/{collection}/coverage" => Scope::Read,

@@ -116,12 +116,11 @@ impl<'a> Asking<'a> {
 
     /// The question as a vector of the model whose vectors `collection` holds; none where there is nothing to compare it with.
     fn vector(&mut self, collection: &Collection) -> Result<Option<&[f32]>, SearchError> {
-        if let Some(given) = self.given {
-            if let Some(wanted) = dimension(collection, self.embedders)?
-                && given.len() != wanted
-            {
-                return Err(SearchError::Dimension { given: given.len(), wanted });
-            }
+        if let Some(given) = self.given
+            && let Some(wanted) = dimension(collection, self.embedders)?
+            && given.len() != wanted
+        {
+            return Err(SearchError::Dimension { given: given.len(), wanted });
         }
         let Some(fingerprint) = collection.fingerprint()? else {
             return match (self.embedders.active(), collection.counts()?.indexed) {

@@ -7,13 +7,14 @@ use rmcp::model::JsonObject;
 use rmcp::schemars::{self, JsonSchema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use strongroom_ingest::index::records::DocumentFilter;
 
 use super::results::{AnswerResult, CollectionSummary, CollectionsResult, ReadResult, SearchResult};
 use crate::http::access::Access;
 use crate::http::problem::Problem;
 use crate::http::search::{check_question, distinct};
+use crate::http::tools::text_problem;
 use crate::http::{Context, blocking};
 use crate::keys::Scope;
 use crate::retrieve::{Mode, Query};
@@ -27,18 +28,14 @@ const MOST_COLLECTIONS: usize = 500;
 pub(super) struct Called {
     /// For models.
     pub text: String,
-    /// For programs; none where the text is JSON already.
-    pub structured: Option<Value>,
+    /// For programs.
+    pub structured: Value,
 }
 
 impl Called {
     fn new(text: String, result: &impl Serialize) -> Result<Self, Problem> {
         let structured = serde_json::to_value(result).map_err(|_| Problem::internal("a tool's result could not be written"))?;
-        Ok(Self { text, structured: Some(structured) })
-    }
-
-    fn json(value: &Value) -> Self {
-        Self { text: value.to_string(), structured: None }
+        Ok(Self { text, structured })
     }
 }
 
@@ -103,37 +100,10 @@ pub(super) struct Ask {
 #[serde(deny_unknown_fields)]
 pub(super) struct List {}
 
-/// Arguments of `view_file`.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct View {
-    /// Collection and path, with a slash between them, as `query_knowledge_files` gives it.
-    file_id: String,
-}
-
 /// Finds passages.
 pub(super) async fn search(context: &Arc<Context>, access: &Access, wanted: Search) -> Result<Called, Problem> {
     let result = found(context, access, wanted).await?;
     Called::new(result.text(), &result)
-}
-
-/// Finds passages, for Open WebUI.
-pub(super) async fn query_knowledge_files(context: &Arc<Context>, access: &Access, wanted: Search) -> Result<Called, Problem> {
-    let result = found(context, access, wanted).await?;
-    let mut list = Vec::with_capacity(result.passages.len());
-    for passage in result.passages {
-        let page = passage.page.map(|page| format!(", page {page}")).unwrap_or_default();
-        list.push(json!({
-            "content": passage.text,
-            "source": format!("{}{page}", passage.title),
-            "file_id": format!("{}/{}", passage.collection, passage.path),
-            "type": "file",
-            "knowledge_name": passage.collection,
-            "page": passage.page,
-            "score": passage.score,
-        }));
-    }
-    Ok(Called::json(&Value::Array(list)))
 }
 
 async fn found(context: &Arc<Context>, access: &Access, wanted: Search) -> Result<SearchResult, Problem> {
@@ -158,22 +128,6 @@ pub(super) async fn read(context: &Arc<Context>, access: &Access, wanted: Read) 
     Called::new(result.text.clone(), &result)
 }
 
-/// Gives the beginning of a document's text, for Open WebUI.
-pub(super) async fn view_file(context: &Arc<Context>, access: &Access, wanted: View) -> Result<Called, Problem> {
-    let Some((collection, path)) = wanted.file_id.split_once('/') else {
-        return Err(Problem::bad_field("file_id", "must be a collection and a path, with a slash between them"));
-    };
-    let read = Read { collection: collection.to_owned(), path: path.to_owned(), start: None, end: None };
-    let result = part(context, access, read).await?;
-    let name = result.path.rsplit('/').next().unwrap_or_default();
-    Ok(Called::json(&json!({
-        "id": wanted.file_id,
-        "filename": name,
-        "content": result.text,
-        "knowledge_name": result.collection,
-    })))
-}
-
 async fn part(context: &Arc<Context>, access: &Access, wanted: Read) -> Result<ReadResult, Problem> {
     let start = wanted.start.unwrap_or(0);
     if wanted.end.is_some_and(|end| end < start) {
@@ -183,7 +137,7 @@ async fn part(context: &Arc<Context>, access: &Access, wanted: Read) -> Result<R
     let (pipeline, access) = (context.door.pipeline.clone(), access.clone());
     blocking(move || {
         let collection = access.seen(&pipeline, wanted.collection.clone())?;
-        let text = pipeline.text(&collection, &wanted.path)?;
+        let text = pipeline.text(&collection, &wanted.path).map_err(text_problem)?;
         let total = text.chars().count() as u64;
         let start = start.min(total);
         let end = wanted.end.unwrap_or(total).min(total).min(start.saturating_add(MOST_CHARACTERS)).max(start);

@@ -58,16 +58,6 @@ static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
             "Lists the collections that may be searched, with how many documents each holds.",
         )
         .with_raw_output_schema(schema_for_output::<CollectionsResult>()),
-        tool::<calls::Search>(
-            "query_knowledge_files",
-            "Search the documents (for Open WebUI)",
-            "The same as `search`, as a list in the form that Open WebUI shows as citations.",
-        ),
-        tool::<calls::View>(
-            "view_file",
-            "View a document (for Open WebUI)",
-            "The beginning of a document by the `file_id` of a passage, in the form that Open WebUI shows as a citation.",
-        ),
     ]
 });
 
@@ -90,9 +80,7 @@ impl Tools {
             "search" => calls::search(context, access, arguments.take()?).await,
             "read_document" => calls::read(context, access, arguments.take()?).await,
             "ask" => calls::ask(context, access, arguments.take()?).await,
-            "list_collections" => calls::list(context, access, arguments.take()?).await,
-            "query_knowledge_files" => calls::query_knowledge_files(context, access, arguments.take()?).await,
-            _ => calls::view_file(context, access, arguments.take()?).await,
+            _ => calls::list(context, access, arguments.take()?).await,
         }
     }
 }
@@ -136,7 +124,7 @@ impl ServerHandler for Tools {
         let result = match self.call(access, &request.name, Arguments(request.arguments.unwrap_or_default())).await {
             Ok(called) => {
                 let mut result = CallToolResult::success(vec![ContentBlock::text(called.text)]);
-                result.structured_content = called.structured;
+                result.structured_content = Some(called.structured);
                 result
             }
             Err(problem) => {
@@ -157,7 +145,7 @@ mod tests {
     #[test]
     fn every_tool_only_reads_and_has_schemas_of_objects() {
         let names: Vec<&str> = TOOLS.iter().map(|tool| tool.name.as_ref()).collect();
-        assert_eq!(names, ["search", "read_document", "ask", "list_collections", "query_knowledge_files", "view_file"]);
+        assert_eq!(names, ["search", "read_document", "ask", "list_collections"]);
         for tool in TOOLS.iter() {
             let hints = tool.annotations.as_ref().unwrap();
             assert_eq!((hints.read_only_hint, hints.open_world_hint), (Some(true), Some(false)), "{}", tool.name);

@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn ids_are_uuids_that_tell_places_apart() {
         let first = hit("a.pdf", "A", None);
-        let mut others = vec![first.clone(), first.clone(), first.clone(), first.clone()];
+        let mut others = [first.clone(), first.clone(), first.clone(), first.clone()];
         others[1].span.start += 1;
         others[2].span.end += 1;
         others[3].version.0 += 1;
