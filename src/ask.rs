@@ -1,5 +1,6 @@
 //! Composes a question's way: retrieve, answer, record. Readable in one sitting.
 
+mod failure;
 mod words;
 
 use std::collections::HashSet;
@@ -10,64 +11,15 @@ use strongroom_ingest::index::{Collection, IndexError, Store};
 use strongroom_ingest::model::{CollectionId, Reach, Span, VersionId};
 
 use crate::answer::{
-    self, Answer, Cancel, Completed, Extracts, GenerateRequest, Generator, GeneratorError, GeneratorInfo, Turn,
+    self, Answer, Cancel, Completed, Extracts, GenerateRequest, Generator, GeneratorError, GeneratorInfo, Role, Turn,
 };
-use crate::retrieve::{Embedded, Found, Hit, Mode, Query, Retriever, SearchError, stored};
+pub use failure::AskError;
+use words::Words;
 
-use words::{Words, searched};
+use crate::retrieve::{Embedded, Found, Hit, Mode, Query, Retriever, SearchError, stored};
 
 /// Passages that an answer may be taken from.
 const PASSAGES: usize = 10;
-
-/// Why a question could not be answered.
-#[derive(Debug, thiserror::Error)]
-pub enum AskError {
-    /// A collection that is not there, or may not be read: the same to the asker.
-    #[error("there is no such collection")]
-    NoCollection,
-    /// The mode cannot be served; the text says why and what to do.
-    #[error("{0}")]
-    ModeUnavailable(String),
-    /// A vector of another model than the collection's.
-    #[error("the vector has {given} dimensions, and the collection's vectors have {wanted}")]
-    Dimension {
-        /// Numbers in the vector that was given.
-        given: usize,
-        /// Numbers in a vector of the collection.
-        wanted: usize,
-    },
-    /// An answer over several collections that do not all allow it.
-    #[error("an answer over several collections needs `mix = true` in each one's configuration")]
-    WouldMix,
-    /// The language model broke off after its words had been handed out.
-    #[error("the language model broke off: {0}")]
-    BrokeOff(String),
-    /// Nobody waits any more.
-    #[error("nobody waits for the answer any more")]
-    Cancelled,
-    /// Anything else.
-    #[error("{0}")]
-    Failed(String),
-}
-
-impl From<IndexError> for AskError {
-    fn from(error: IndexError) -> Self {
-        match error {
-            IndexError::NoCollection => Self::NoCollection,
-            other => SearchError::from(other).into(),
-        }
-    }
-}
-
-impl From<SearchError> for AskError {
-    fn from(error: SearchError) -> Self {
-        match error {
-            SearchError::ModeUnavailable(why) => Self::ModeUnavailable(why),
-            SearchError::Dimension { given, wanted } => Self::Dimension { given, wanted },
-            SearchError::Failed(why) => Self::Failed(why),
-        }
-    }
-}
 
 /// What a question gave.
 #[derive(Clone, Debug)]
@@ -253,7 +205,7 @@ impl Ask {
         let mut tried = Vec::new();
         let extracts: Arc<dyn Generator> = Arc::new(Extracts);
         for generator in self.generators.iter().chain([&extracts]) {
-            let mut words = Words::new(question.binding);
+            let mut words = Words { binding: question.binding, held: String::new(), out: false };
             match self.by_one(generator.as_ref(), question, &mut passages, from, &mut words, tell) {
                 Err(Stop::Generator(GeneratorError::Cancelled)) => return Err(AskError::Cancelled),
                 Err(Stop::Generator(error)) => {
@@ -358,4 +310,51 @@ enum Stop {
 
 fn tell_failure(generator: &dyn Generator, error: &GeneratorError) {
     tracing::warn!(generator = generator.info().name, %error, "a generator did not answer; the next one is tried");
+}
+
+/// Questions of fewer words, or with one of these words, lean on what was said before.
+const FEW_WORDS: usize = 4;
+const POINTING: [&str; 16] = [
+    "it", "its", "that", "this", "these", "those", "they", "them", "their", "he", "she", "his", "her", "there", "same",
+    "former",
+];
+
+/// What is searched for a question that may lean on the one before.
+fn searched(question: &str, history: &[Turn]) -> String {
+    let before = history.iter().rev().find(|turn| turn.role == Role::User);
+    let mut words = question.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let leans = words.clone().count() <= FEW_WORDS || words.any(|word| POINTING.contains(&word.to_lowercase().as_str()));
+    match before {
+        Some(before) if leans => format!("{} {question}", before.text.trim()),
+        _ => question.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_that_points_back_is_searched_with_the_one_before() {
+        let turn = |role, text: &str| Turn { role, text: text.to_owned() };
+        let history = [turn(Role::User, "What is the rent of the Acme lease?"), turn(Role::Assistant, "€4,500 [1].")];
+        assert_eq!(
+            searched("And when is it payable?", &history),
+            "What is the rent of the Acme lease? And when is it payable?"
+        );
+        assert_eq!(searched("And parking?", &history), "What is the rent of the Acme lease? And parking?");
+        let whole = "Which law governs the Globex services agreement?";
+        assert_eq!(searched(whole, &history), whole);
+        assert_eq!(searched("And parking?", &[]), "And parking?");
+    }
+
+    #[test]
+    fn words_that_bind_wait_for_their_first_citation() {
+        let mut told = Vec::new();
+        let mut words = Words { binding: true, held: String::new(), out: false };
+        for piece in ["Ninety", " days [sic] ", "[1]", " and"] {
+            words.add(piece, &mut |step| told.push(format!("{step:?}")));
+        }
+        assert_eq!(told, ["Words(\"Ninety days [sic] [1]\")", "Words(\" and\")"]);
+    }
 }

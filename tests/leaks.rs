@@ -11,7 +11,7 @@ use crate::support::{Server, Start, command};
 
 const CLIENTS: usize = 20;
 /// Whether the OpenAI door is there: then what a key had embedded is tried too, and each key must see its own words there.
-const WITH_OPENAI: bool = false;
+const WITH_OPENAI: bool = true;
 
 /// A client: what others know of it and ask for (`name`, `path`, `handle`), and what they must never see (`secrets`).
 struct Client {

@@ -4,7 +4,6 @@ use utoipa::IntoResponses;
 use utoipa::openapi::{ComponentsBuilder, ContactBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder};
 
 use super::described;
-use super::openai::{OpenAiError, OpenAiErrorBody};
 use super::problem::ProblemBody;
 
 /// What stands above the routes.
@@ -22,8 +21,8 @@ pub(super) fn head() -> OpenApi {
     // Errors are described by shapes of their own, which name this schema and do not bring it.
     let components = ComponentsBuilder::new()
         .schema_from::<ProblemBody>()
-        .schema_from::<OpenAiError>()
-        .schema_from::<OpenAiErrorBody>()
+        .schema_from::<super::openai::OpenAiError>()
+        .schema_from::<super::openai::OpenAiErrorBody>()
         .build();
     OpenApiBuilder::new().info(info).components(Some(components)).build()
 }
@@ -116,38 +115,38 @@ pub(super) enum Refusals {
 pub(super) enum OpenAiRefusals {
     /// `param` says which field is at fault.
     #[response(status = 400)]
-    BadRequest(OpenAiError),
+    BadRequest(super::openai::OpenAiError),
     /// Code `unauthorized`: a key is needed.
     #[response(status = 401)]
-    Unauthorized(OpenAiError),
+    Unauthorized(super::openai::OpenAiError),
     /// Codes `open_mode`, `foreign_origin` and `scope_missing`.
     #[response(status = 403)]
-    Forbidden(OpenAiError),
+    Forbidden(super::openai::OpenAiError),
     /// Code `model_not_found`, or `not_found`.
     #[response(status = 404)]
-    NotFound(OpenAiError),
+    NotFound(super::openai::OpenAiError),
     /// Code `would_mix`: the model stands for several collections, not all of which allow it.
     #[response(status = 409)]
-    WouldMix(OpenAiError),
+    WouldMix(super::openai::OpenAiError),
     /// Code `too_large`.
     #[response(status = 413)]
-    TooLarge(OpenAiError),
+    TooLarge(super::openai::OpenAiError),
     /// Code `unsupported_media_type`.
     #[response(status = 415)]
-    UnsupportedMediaType(OpenAiError),
+    UnsupportedMediaType(super::openai::OpenAiError),
     /// Code `unreadable`: a file from which no text can be had.
     #[response(status = 422)]
-    Unreadable(OpenAiError),
+    Unreadable(super::openai::OpenAiError),
     /// The key asks too much at once, or too often: come back after `Retry-After` seconds.
     #[response(status = 429)]
-    TooMany(OpenAiError),
+    TooMany(super::openai::OpenAiError),
     /// Code `internal`.
     #[response(status = 500)]
-    Internal(OpenAiError),
+    Internal(super::openai::OpenAiError),
     /// Codes `mode_unavailable` (no embedding model) and `no_speech` (no speech server).
     #[response(status = 501)]
-    Unavailable(OpenAiError),
+    Unavailable(super::openai::OpenAiError),
     /// Codes `busy` and `timeout`: come back after `Retry-After` seconds.
     #[response(status = 503)]
-    Busy(OpenAiError),
+    Busy(super::openai::OpenAiError),
 }
