@@ -210,7 +210,7 @@ impl Ask {
         self.retriever.model()
     }
 
-    /// Names of all collections in reach, and whether their text may stand beside others'.
+    /// Names of all collections within reach, and whether their text may stand beside others'.
     pub fn collections(&self) -> Result<Vec<(String, bool)>, AskError> {
         let names = self.named(None)?.into_iter();
         Ok(names.map(|name| (name.clone(), self.mixable.contains(&name))).collect())
@@ -261,7 +261,13 @@ impl Ask {
                     tried.push(Tried { name: generator.info().name, why: error.to_string() });
                 }
                 Err(Stop::Ask(error)) => return Err(error),
-                Ok(answer) => return Ok((answer, tried)),
+                Ok(answer) => {
+                    if !answer.grounded {
+                        words.void(tell);
+                        tell(Step::Words(&answer.text));
+                    }
+                    return Ok((answer, tried));
+                }
             }
         }
         Err(AskError::Failed("no generator answered".into()))

@@ -42,8 +42,12 @@ fn openapi_operations_are_named_and_all_their_errors_described() {
             for (status, response) in responses {
                 assert!(!response["description"].as_str().unwrap().is_empty(), "{name} {status}");
                 if status.as_str() >= "400" && name != "ready" {
-                    let schema = &response["content"]["application/problem+json"]["schema"];
-                    assert_eq!(schema["$ref"], "#/components/schemas/ProblemBody", "{name} {status}");
+                    let (kind, body) = match path.starts_with("/v1/") {
+                        true => ("application/json", "OpenAiError"),
+                        false => ("application/problem+json", "ProblemBody"),
+                    };
+                    let schema = &response["content"][kind]["schema"];
+                    assert_eq!(schema["$ref"], format!("#/components/schemas/{body}"), "{name} {status}");
                 }
             }
         }

@@ -54,6 +54,8 @@ pub struct Citation {
     pub quote: String,
     /// Whether the quote is byte for byte that slice of that version.
     pub verified: bool,
+    /// How good the passage is that it is from, as [`Hit::score`] says.
+    pub score: f32,
 }
 
 /// An answer with its sources.
@@ -193,6 +195,7 @@ pub fn cite<E>(
             span,
             quote: words.to_owned(),
             verified,
+            score: passage.score,
         });
     }
     let grounded = citations.iter().any(|citation| citation.verified);

@@ -159,6 +159,7 @@ impl App {
             ready: Arc::clone(&self.ready),
             limits: Limits { upload_bytes: self.config.indexing.max_file_size, ..Limits::default() },
             names,
+            filter: self.config.filter.clone(),
             gate: Arc::new(self.gate()),
             public_url: self.config.public_url.clone(),
             recall: Arc::clone(&self.recall),

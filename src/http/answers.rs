@@ -4,22 +4,23 @@ use std::convert::Infallible;
 
 use axum::Json as Reply;
 use axum::extract::State;
-use axum::response::sse::{Event, Sse};
+use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::Shared;
 use super::access::Access;
+use super::asking::{Asking, Running, Told};
 use super::body::{Json, JsonRequest};
 use super::openapi::{ModeUnavailable, NoCollection, NotJson, Refusals, WouldMix};
 use super::params::Params;
 use super::problem::Problem;
 use super::search::{check_question, distinct};
 use super::types::DocumentRefBody;
-use super::{Shared, blocking};
 use crate::answer::{Citation, GeneratorInfo};
-use crate::ask::Asked;
+use crate::ask::{Asked, Tried};
 
 /// A question.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -54,6 +55,20 @@ pub(super) struct AnswerResponse {
     pub generator: GeneratorBody,
     /// Documents of the asked collections that can't be read.
     pub unreadable: u64,
+    /// Passages that were found and that the generator was not shown, for they did not fit.
+    pub left_out: usize,
+    /// Generators that were tried before this one, and why they did not answer; left out where the first one did.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tried: Vec<TriedBody>,
+}
+
+/// A generator that did not answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TriedBody {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Why it did not.
+    pub why: String,
 }
 
 /// A claim's source.
@@ -115,13 +130,16 @@ impl From<Asked> for AnswerResponse {
             grounded: asked.answer.grounded,
             generator: GeneratorBody { name, model, local },
             unreadable: asked.unreadable,
+            left_out: asked.answer.left_out,
+            tried: asked.tried.into_iter().map(|Tried { name, why }| TriedBody { name, why }).collect(),
         }
     }
 }
 
 /// Answers a question from the documents.
 ///
-/// With `stream` the answer comes as server-sent events: `answer` with `{"delta"}`, once or more, then `done` with the whole.
+/// With `stream` the answer comes as server-sent events while it is written: `answer` with `{"delta"}`, then `done` with the
+/// whole, which alone is checked and counts. `anew` says that what came so far is void, `error` (a problem) ends it.
 #[utoipa::path(
     post, path = "/api/v1/answers", tag = "answers", operation_id = "answer",
     request_body = AnswerRequest,
@@ -144,22 +162,35 @@ pub(super) async fn answer(
 ) -> Result<Response, Problem> {
     params.finish()?;
     check_question("question", &request.question)?;
-    let collections = request.collections.map(distinct);
-    let ask = context.door.ask.within(access.reach());
-    let asked = blocking(move || ask.answer(collections.as_deref(), &request.question)).await?;
-    let whole = AnswerResponse::from(asked);
-    if request.stream.unwrap_or(false) { streamed(&whole) } else { Ok(Reply(whole).into_response()) }
+    let asking =
+        Asking { collections: request.collections.map(distinct), text: request.question, history: Vec::new(), binding: false };
+    let running = Running::begin(&context, &access, asking).await?;
+    if request.stream.unwrap_or(false) {
+        return Ok(streamed(running));
+    }
+    Ok(Reply(AnswerResponse::from(*running.whole().await?)).into_response())
 }
 
-/// The answer as events. Its citations were checked before the first word is sent, so there is one delta.
-fn streamed(whole: &AnswerResponse) -> Result<Response, Problem> {
-    let failed = |_| Problem::internal("an answer could not be written as an event");
-    let delta = serde_json::json!({ "delta": whole.answer });
-    let events = [
-        Event::default().event("answer").json_data(delta).map_err(failed)?,
-        Event::default().event("done").json_data(whole).map_err(failed)?,
-    ];
-    Ok(Sse::new(stream::iter(events.map(Ok::<_, Infallible>))).into_response())
+/// The answer as events, as they come.
+fn streamed(running: Running) -> Response {
+    let events = stream::unfold(Some(running), |running| async {
+        let mut running = running?;
+        let (event, goes_on) = event(running.next().await);
+        Some((Ok::<_, Infallible>(event), goes_on.then_some(running)))
+    });
+    Sse::new(events).keep_alive(KeepAlive::default()).into_response()
+}
+
+/// One event, and whether another may follow.
+fn event(told: Told) -> (Event, bool) {
+    let (name, data, goes_on) = match told {
+        Told::Words(words) => ("answer", serde_json::to_string(&serde_json::json!({ "delta": words })), true),
+        Told::Anew => ("anew", Ok("{}".to_owned()), true),
+        Told::End(Ok(asked)) => ("done", serde_json::to_string(&AnswerResponse::from(*asked)), false),
+        Told::End(Err(problem)) => ("error", serde_json::to_string(&problem.body("")), false),
+    };
+    // Strings and numbers always serialise; an empty event would be the lesser evil.
+    (Event::default().event(name).data(data.unwrap_or_default()), goes_on)
 }
 
 #[cfg(test)]
@@ -169,24 +200,13 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_streamed_answer_ends_with_the_whole() {
-        let whole = AnswerResponse {
-            answer: "In May [1].\nOr June.".to_owned(),
-            citations: Vec::new(),
-            grounded: true,
-            generator: GeneratorBody { name: "extracts".into(), model: "none".into(), local: true },
-            unreadable: 0,
-        };
-        let response = streamed(&whole).unwrap();
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
+    async fn words_come_as_deltas_and_errors_as_problems() {
+        let events = [Told::Words("In May [1].\nOr".to_owned()), Told::Anew, Told::End(Err(Problem::busy("Later.")))];
+        let events = events.map(|told| Ok::<_, Infallible>(event(told).0));
+        let response = Sse::new(stream::iter(events)).into_response();
         let text = String::from_utf8(to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec()).unwrap();
         let events: Vec<&str> = text.trim_end().split("\n\n").collect();
-        assert_eq!(
-            events[0],
-            r#"event: answer
-data: {"delta":"In May [1].\nOr June."}"#
-        );
-        assert!(events[1].starts_with("event: done\ndata: {\"answer\":\"In May [1].\\nOr June.\""), "{text}");
-        assert_eq!(events.len(), 2);
+        assert_eq!(events[..2], ["event: answer\ndata: {\"delta\":\"In May [1].\\nOr\"}", "event: anew\ndata: {}"]);
+        assert!(events[2].starts_with("event: error\ndata: {\"type\":\"urn:strongroom:problem:busy\""), "{text}");
     }
 }

@@ -96,7 +96,11 @@ fn time_limit(method: &Method, route: &str, limits: &Limits) -> Option<Duration>
     if *method == Method::PUT || *method == Method::DELETE || route.ends_with("/rebuild") {
         return None;
     }
-    Some(if route.ends_with("/answers") || route == "/mcp" { limits.answer } else { limits.request })
+    Some(if ["/answers", "/completions", "/filter/inlet"].iter().any(|end| route.ends_with(end)) || route == "/mcp" {
+        limits.answer
+    } else {
+        limits.request
+    })
 }
 
 /// The caller's own id if it is harmless, else a new one.

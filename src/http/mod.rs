@@ -26,6 +26,7 @@ pub mod serve;
 pub mod visitor;
 
 mod answers;
+mod asking;
 mod body;
 mod collections;
 mod coverage;
@@ -33,6 +34,7 @@ mod docs;
 mod documents;
 mod layers;
 mod mcp;
+mod openai;
 mod operate;
 mod paging;
 mod params;
@@ -62,6 +64,9 @@ const UPLOADS_AT_ONCE: usize = 64;
 /// Requests that wait for a document to become searchable at the same time; each holds one blocking thread.
 const WAITERS_AT_ONCE: usize = 128;
 
+/// Files that are read for others at the same time; each is held in memory.
+const LOADS_AT_ONCE: usize = 2;
+
 /// What the door opens onto. Built once, by `app`.
 pub struct Door {
     /// Changes and lists documents.
@@ -76,6 +81,8 @@ pub struct Door {
     pub limits: Limits,
     /// The names we answer to.
     pub names: AllowedHosts,
+    /// Collections that the pipeline filter adds passages of; none means that there is no filter.
+    pub filter: Vec<String>,
     /// Who may come in.
     pub gate: Arc<Gate>,
     /// Where browsers reach this server, for links to documents.
@@ -125,6 +132,7 @@ struct Context {
     door: Arc<Door>,
     uploads: Semaphore,
     waiters: Semaphore,
+    loads: Semaphore,
 }
 
 type Shared = axum::extract::State<Arc<Context>>;
@@ -135,8 +143,9 @@ pub fn router(door: Arc<Door>, via: Via) -> Router {
         door: Arc::clone(&door),
         uploads: Semaphore::new(UPLOADS_AT_ONCE),
         waiters: Semaphore::new(WAITERS_AT_ONCE),
+        loads: Semaphore::new(LOADS_AT_ONCE),
     });
-    let mut routes = described().merge(documents::undescribed());
+    let mut routes = described().merge(documents::undescribed()).merge(openai::undescribed());
     if via == Via::ControlSocket {
         routes = routes.merge(operate::control_only());
     }
@@ -163,6 +172,7 @@ fn described() -> OpenApiRouter<Arc<Context>> {
         .routes(routes!(answers::answer))
         .routes(routes!(tools::query_knowledge_files))
         .routes(routes!(tools::view_file))
+        .merge(openai::described())
         .routes(routes!(operate::get_status))
         .routes(routes!(operate::get_indexing))
         .routes(routes!(operate::pause_indexing))

@@ -104,3 +104,45 @@ pub(super) enum Refusals {
     #[response(status = 503, content_type = "application/problem+json")]
     Busy(ProblemBody),
 }
+
+/// Errors of the OpenAI-compatible door.
+#[derive(IntoResponses)]
+#[allow(dead_code)] // Only its shape is used.
+pub(super) enum OpenAiRefusals {
+    /// `param` says which field is at fault.
+    #[response(status = 400)]
+    BadRequest(super::openai::OpenAiError),
+    /// Code `unauthorized`: a key is needed.
+    #[response(status = 401)]
+    Unauthorized(super::openai::OpenAiError),
+    /// Codes `open_mode`, `foreign_origin` and `scope_missing`.
+    #[response(status = 403)]
+    Forbidden(super::openai::OpenAiError),
+    /// Code `model_not_found`, or `not_found`.
+    #[response(status = 404)]
+    NotFound(super::openai::OpenAiError),
+    /// Code `would_mix`: the model stands for several collections, not all of which allow it.
+    #[response(status = 409)]
+    WouldMix(super::openai::OpenAiError),
+    /// Code `too_large`.
+    #[response(status = 413)]
+    TooLarge(super::openai::OpenAiError),
+    /// Code `unsupported_media_type`.
+    #[response(status = 415)]
+    UnsupportedMediaType(super::openai::OpenAiError),
+    /// Code `unreadable`: a file from which no text can be had.
+    #[response(status = 422)]
+    Unreadable(super::openai::OpenAiError),
+    /// The key asks too much at once, or too often: come back after `Retry-After` seconds.
+    #[response(status = 429)]
+    TooMany(super::openai::OpenAiError),
+    /// Code `internal`.
+    #[response(status = 500)]
+    Internal(super::openai::OpenAiError),
+    /// Codes `mode_unavailable` (no embedding model) and `no_speech` (no speech server).
+    #[response(status = 501)]
+    Unavailable(super::openai::OpenAiError),
+    /// Codes `busy` and `timeout`: come back after `Retry-After` seconds.
+    #[response(status = 503)]
+    Busy(super::openai::OpenAiError),
+}

@@ -24,6 +24,10 @@ pub(super) fn needs(method: &Method, route: Option<&str>, path: &str) -> Needs {
     if matches!(route, "/healthz" | "/readyz") || below(route, "/docs") {
         return Needs::Nothing;
     }
+    if matches!(route, "/v1/process" | "/process") {
+        // One of two scopes: the handler asks.
+        return Needs::Key;
+    }
     if below(route, "/qdrant") || below(route, "/mcp") || below(route, "/v1") {
         return Needs::Scope(Scope::Search);
     }

@@ -17,6 +17,8 @@ pub(super) enum Shape {
     Qdrant,
     /// JSON-RPC 2.0, as MCP has them.
     JsonRpc,
+    /// As OpenAI has them.
+    OpenAi,
 }
 
 impl Shape {
@@ -27,6 +29,8 @@ impl Shape {
             Self::Qdrant
         } else if below("/mcp") {
             Self::JsonRpc
+        } else if below("/v1") {
+            Self::OpenAi
         } else {
             Self::Problem
         }
@@ -39,6 +43,7 @@ impl Shape {
             Self::Problem => return response,
             Self::Qdrant => qdrant(problem, request_id),
             Self::JsonRpc => json_rpc(problem, request_id),
+            Self::OpenAi => openai(problem),
         };
         *response.body_mut() = Body::from(body.to_string());
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -64,6 +69,19 @@ fn json_rpc(problem: &Problem, request_id: &str) -> Value {
     json!({ "jsonrpc": "2.0", "id": null, "error": { "code": code, "message": body.detail, "data": data } })
 }
 
+/// Also sent inside a stream that has begun.
+pub(super) fn openai(problem: &Problem) -> Value {
+    let body = problem.body("");
+    let kind = match problem.status().as_u16() {
+        401 => "authentication_error",
+        403 => "permission_error",
+        429 => "rate_limit_error",
+        400..500 => "invalid_request_error",
+        _ => "server_error",
+    };
+    json!({ "error": { "message": body.detail, "type": kind, "param": body.fields.first(), "code": body.code } })
+}
+
 #[cfg(test)]
 mod tests {
     use axum::body::to_bytes;
@@ -79,6 +97,7 @@ mod tests {
             ("/qdrants", Shape::Problem),
             ("/mcp", Shape::JsonRpc),
             ("/mcpx", Shape::Problem),
+            ("/v1/nothing", Shape::OpenAi),
             ("/api/v1/qdrant", Shape::Problem),
         ] {
             assert_eq!(Shape::of(path), shape, "{path}");
@@ -87,15 +106,18 @@ mod tests {
 
     #[tokio::test]
     async fn each_shape_keeps_the_status_and_when_to_come_back() {
-        for (shape, pointer) in
-            [(Shape::Qdrant, "/status/error"), (Shape::JsonRpc, "/error/message"), (Shape::Problem, "/detail")]
-        {
+        for (shape, pointer) in [
+            (Shape::OpenAi, "/error/message"),
+            (Shape::Qdrant, "/status/error"),
+            (Shape::JsonRpc, "/error/message"),
+            (Shape::Problem, "/detail"),
+        ] {
             let response = shape.render(&Problem::busy("Try again later."), "r1");
             assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (503, &HeaderValue::from_static("5")));
             let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
             let body: Value = serde_json::from_slice(&bytes).unwrap();
             assert_eq!(body.pointer(pointer), Some(&json!("Try again later.")), "{body}");
-            assert!(body.to_string().contains("r1"), "{body}");
+            assert!(shape == Shape::OpenAi || body.to_string().contains("r1"), "{body}");
         }
     }
 }

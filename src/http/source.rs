@@ -1,13 +1,20 @@
 //! How a passage's place is named for programs of others: one string for each page of a document, the key of its citation.
 
+use strongroom_ingest::index::DocumentRef;
+
 use super::paths::encoded;
 use crate::retrieve::Hit;
 
 /// The place of `hit`: `strongroom://acme/folder/lease.pdf#page=12`, or below `base` (`https://kb.example`) the address of
 /// the document's own bytes. The page is 1-based, as in links to PDF files, and left out where the format has none.
 pub(super) fn source(base: Option<&str>, hit: &Hit) -> String {
-    let parts: Vec<String> = hit.document.path.split('/').map(encoded).collect();
-    let (collection, path) = (encoded(&hit.collection_name), parts.join("/"));
+    place(base, &hit.collection_name, &hit.document.path, hit.page)
+}
+
+/// The same for a page of any document.
+pub(super) fn place(base: Option<&str>, collection: &str, path: &str, page: Option<u32>) -> String {
+    let parts: Vec<String> = path.split('/').map(encoded).collect();
+    let (collection, path) = (encoded(collection), parts.join("/"));
     let mut source = match base {
         None => format!("strongroom://{collection}/{path}"),
         Some(base) => {
@@ -15,21 +22,20 @@ pub(super) fn source(base: Option<&str>, hit: &Hit) -> String {
             format!("{base}/api/v1/collections/{collection}/documents/{path}?part=original")
         }
     };
-    if let Some(page) = hit.page {
+    if let Some(page) = page {
         source.push_str(&format!("#page={page}"));
     }
     source
 }
 
 /// What people call the document: its title, or its file name if that is blank.
-pub(super) fn name(hit: &Hit) -> String {
-    let title = hit.document.title.trim();
-    if title.is_empty() { hit.document.path.rsplit('/').next().unwrap_or_default().to_owned() } else { title.to_owned() }
+pub(super) fn name(document: &DocumentRef) -> String {
+    let title = document.title.trim();
+    if title.is_empty() { document.path.rsplit('/').next().unwrap_or_default().to_owned() } else { title.to_owned() }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
-    use strongroom_ingest::index::DocumentRef;
     use strongroom_ingest::model::{CollectionId, DocumentId, Span, VersionId};
 
     use super::*;
@@ -63,7 +69,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_document_without_a_title_is_called_by_its_file_name() {
-        assert_eq!(name(&hit("a/b.pdf", " ", None)), "b.pdf");
-        assert_eq!(name(&hit("a/b.pdf", "Lease", None)), "Lease");
+        assert_eq!(name(&hit("a/b.pdf", " ", None).document), "b.pdf");
+        assert_eq!(name(&hit("a/b.pdf", "Lease", None).document), "Lease");
     }
 }

@@ -117,7 +117,7 @@ fn passage(hit: &Hit) -> Value {
     let page = hit.page.map(|page| format!(", page {page}")).unwrap_or_default();
     json!({
         "content": hit.text,
-        "source": format!("{}{page}", name(hit)),
+        "source": format!("{}{page}", name(&hit.document)),
         "file_id": format!("{}/{}", hit.collection_name, hit.document.path),
         "type": "file",
         "distance": hit.score,

@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: the real binary as a server on a port and data folder of its own, and a plain HTTP client.
 
+pub mod generator;
 pub mod http;
 pub mod peers;
 

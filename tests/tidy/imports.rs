@@ -39,7 +39,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "retrieve::Query",
             "answer::Answer",
             "answer::Citation",
+            "answer::Completed",
             "answer::GeneratorInfo",
+            "answer::Role",
+            "answer::Turn",
+            "answer::Usage",
+            "answer::Waiting",
+            "answer::waiting",
         ],
     ),
 ];

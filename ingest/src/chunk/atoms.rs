@@ -100,8 +100,9 @@ impl<'a> Atoms<'a> {
         let (content_end, chars, tokens) = self.content(content_start);
         let (end, gap_chars, after) = if content_end < self.word_end {
             let content = &self.text[content_start..content_end];
-            let ends_sentence = content.chars().next_back().is_some_and(sentence::ends_without_space);
-            // Ideographic full stops are words of their own to the model, so nothing is parted there.
+            let unclosed = content.trim_end_matches(sentence::is_closing);
+            let ends_sentence = unclosed.chars().next_back().is_some_and(sentence::ends_without_space);
+            // Ideographic full stops and closing marks are words of their own to the model, so nothing is parted there.
             (content_end, 0, if ends_sentence { Strength::Sentence } else { Strength::InsideWord })
         } else {
             self.gap(content_start, content_end)
@@ -121,16 +122,16 @@ impl<'a> Atoms<'a> {
             // One more character than fits is enough to see; a cluster may be as long as the text.
             let enough = word.char_indices().nth(self.most_chars + 1);
             let head = &word[..enough.map_or(word.len(), |(at, _)| at)];
+            let mut ended = false;
             for (at, cluster) in head.grapheme_indices(true) {
                 let more = cluster.chars().count();
-                if chars + more > self.most_chars {
+                // A quotation mark that closes stays with its sentence.
+                if chars + more > self.most_chars || (ended && !cluster.chars().all(sentence::is_closing)) {
                     break;
                 }
                 end = at + cluster.len();
                 chars += more;
-                if cluster.chars().any(sentence::ends_without_space) {
-                    break;
-                }
+                ended |= cluster.chars().any(sentence::ends_without_space);
             }
             if end == 0 {
                 // One cluster alone is longer than an atom: hostile text, cut at characters.

@@ -18,7 +18,7 @@ use headings::HeadingPath;
 use pieces::Pieces;
 
 /// Names the rules in this module. It changes when any text would be cut in another way.
-pub const CHUNKER_VERSION: &str = "1";
+pub const CHUNKER_VERSION: &str = "2";
 
 /// A single character can be several word pieces, so a lower limit could not always be held.
 const LEAST_TOKENS: usize = 8;

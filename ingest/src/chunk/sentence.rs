@@ -15,7 +15,7 @@ pub(super) fn ends(word: &str, next: Option<char>) -> bool {
     let Some(last) = closed.chars().next_back() else {
         return false;
     };
-    if ends_without_space(last) || matches!(last, '؟' | '۔' | '।' | '॥' | '።' | '။' | '։' | '!' | '?') {
+    if ends_without_space(last) || is_other_full_stop(last) {
         return true;
     }
     if last == '…' {
@@ -29,6 +29,32 @@ pub(super) fn ends(word: &str, next: Option<char>) -> bool {
         return closed.len() > 1; // an ellipsis of three full stops
     }
     !is_abbreviation(stem, next) && !is_label(stem)
+}
+
+/// Full stops and question marks of scripts that put a space after them.
+fn is_other_full_stop(c: char) -> bool {
+    // Arabic, Devanagari, Ethiopic, Burmese, Armenian, Khmer, Tibetan, Mongolian.
+    matches!(
+        c,
+        '؟' | '۔'
+            | '।'
+            | '॥'
+            | '።'
+            | '፧'
+            | '။'
+            | '։'
+            | '។'
+            | '៕'
+            | '།'
+            | '༎'
+            | '᠃'
+            | '!'
+            | '?'
+            | '‼'
+            | '⁇'
+            | '⁈'
+            | '⁉'
+    )
 }
 
 /// Whether a sentence ends with `c` though no space follows: the full stops of scripts written without spaces.
@@ -52,8 +78,29 @@ fn is_label(stem: &str) -> bool {
     section || (!bare.is_empty() && bare.len() <= 5 && bare.chars().all(roman))
 }
 
-fn is_closing(c: char) -> bool {
-    matches!(c, ')' | ']' | '}' | '"' | '\'' | '”' | '’' | '»' | '」' | '』' | '）' | '*' | '_')
+/// Whether `c` can close a quotation or bracket that ends with the sentence.
+pub(super) fn is_closing(c: char) -> bool {
+    matches!(
+        c,
+        ')' | ']'
+            | '}'
+            | '"'
+            | '\''
+            | '”'
+            | '’'
+            | '»'
+            | '」'
+            | '』'
+            | '）'
+            | '］'
+            | '〉'
+            | '》'
+            | '】'
+            | '〕'
+            | '｣'
+            | '*'
+            | '_'
+    )
 }
 
 fn is_opening(c: char) -> bool {
@@ -81,6 +128,12 @@ mod tests {
             ("終わり。", Some('次'), true),
             ("है।", Some('य'), true),
             ("1999.", Some('T'), true),
+            ("終わった。」", Some('次'), true),
+            ("العقد؟", Some('ن'), true),
+            ("معاہدہ۔", Some('ا'), true),
+            ("ውል።", Some('አ'), true),
+            ("wait…", Some('T'), true),
+            ("wait…", Some('t'), false),
             ("word", Some('T'), false),
             (")", Some('T'), false),
         ] {

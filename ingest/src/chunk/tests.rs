@@ -144,6 +144,24 @@ fn chinese_is_cut_after_full_stops() {
 }
 
 #[test]
+fn sentences_of_any_script_end_chunks() {
+    for sentence in [
+        "「契約は終了した。」甲は乙に通知しなければならない！",
+        "हम इस अनुबंध की शर्तों से सहमत हैं। ",
+        "يلتزم الطرفان بأحكام هذا العقد؟ ",
+        "دونوں فریق اس معاہدے کے پابند ہیں۔ ",
+        "ሁለቱም ወገኖች በዚህ ውል ተስማምተዋል። ",
+        "Стороны договорились о нижеследующем… ",
+    ] {
+        let ends: Vec<char> = "！。」।؟۔።…".chars().collect();
+        for chunk in check(chunker(), &document(&[&sentence.repeat(200)])) {
+            assert!(chunk.text.trim_end().ends_with(ends.as_slice()), "{:?}", chunk.text);
+            assert!(!chunk.text.starts_with('」'), "{:?}", chunk.text);
+        }
+    }
+}
+
+#[test]
 fn pages_that_do_not_tile_the_text_are_ignored() {
     let mut extraction = document(&["One. ", "Two."]);
     extraction.pages.pop();
@@ -176,7 +194,42 @@ fn small_chunkers() -> &'static [Chunker] {
     })
 }
 
+/// What a reader sees as single characters, of several parts each, among spaces and full stops.
+fn clusters() -> impl Strategy<Value = String> {
+    let cluster = prop::sample::select(vec![
+        "e\u{301}",
+        "👩‍👩‍👧",
+        "🇩🇪",
+        "각",
+        "\u{1100}\u{1161}\u{11a8}",
+        "ก็",
+        "क्षि",
+        "が",
+        "か\u{3099}",
+        "字",
+        "。",
+        "𠮷",
+        "a",
+        "\r\n",
+        " ",
+        ". ",
+    ]);
+    proptest::collection::vec(cluster, 0..400).prop_map(|clusters| clusters.concat())
+}
+
 proptest! {
+    #[test]
+    fn no_character_is_parted(text in clusters(), max_chars in 20_usize..200) {
+        use unicode_segmentation::UnicodeSegmentation;
+        let chunker = Chunker::new(ChunkOptions { max_chars, max_tokens: 254 }).unwrap();
+        let borders: std::collections::HashSet<usize> = text.grapheme_indices(true).map(|(at, _)| at).collect();
+        let mut at = 0;
+        for chunk in check(&chunker, &document(&[&text])) {
+            prop_assert!(borders.contains(&at), "{at} in {text:?}");
+            at += chunk.text.len();
+        }
+    }
+
     #[test]
     fn chunks_tile_any_text(pages in proptest::collection::vec(any_text(), 1..4), which in 0_usize..6) {
         let pages: Vec<&str> = pages.iter().map(String::as_str).collect();

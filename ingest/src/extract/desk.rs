@@ -8,11 +8,14 @@ use encoding_rs::Encoding;
 use super::parent::too_long_text;
 use super::wire::{self, Answer, LONGEST_NAME, Request};
 use super::{Tool, Unreadable};
+use crate::model::Extraction;
 
 /// A reader's way to the parent. In tests there is no parent: members are kept, tools say nothing.
 pub(super) struct Desk {
     request: Request,
     file_bytes: u64,
+    /// Whether something inside the file was handed in that nobody wanted.
+    refused: bool,
     link: Link,
 }
 
@@ -24,14 +27,20 @@ enum Link {
 
 impl Desk {
     pub(super) fn new(socket: UnixStream, request: Request) -> Self {
-        Self { request, file_bytes: 0, link: Link::Parent(socket) }
+        Self { request, file_bytes: 0, refused: false, link: Link::Parent(socket) }
     }
 
     /// A desk in no worker, for a reader's own tests.
     #[cfg(test)]
     pub(super) fn alone(extension: &str) -> Self {
         let request = Request { extension: extension.to_owned(), output_bytes: 1 << 26, members: true, ..Request::default() };
-        Self { request, file_bytes: 0, link: Link::Nobody(Vec::new()) }
+        Self { request, file_bytes: 0, refused: false, link: Link::Nobody(Vec::new()) }
+    }
+
+    /// Gives it passwords to know.
+    #[cfg(test)]
+    pub(super) fn know(&mut self, passwords: &[&str]) {
+        self.request.passwords = passwords.iter().map(|password| (*password).to_owned()).collect();
     }
 
     /// The members that a reader gave, with their bytes or why there are none.
@@ -84,10 +93,22 @@ impl Desk {
         }
     }
 
+    /// Gives what is known before members are handed in. It counts if handing them in is what ends this process, and says so.
+    pub(super) fn answer_so_far(&mut self, extraction: &Extraction) -> bool {
+        let note = "reading it ended before all that is inside it was reached";
+        self.answer(Ok(Extraction { note: Some(note.to_owned()), ..extraction.clone() }))
+    }
+
+    /// What people should know of how members were received.
+    pub(super) fn note(&self) -> Option<String> {
+        self.refused.then(|| "what is inside it lies too deep in other files and was not read".to_owned())
+    }
+
     /// Gives bytes found inside the file to the parent, which has another worker read them. `name` is a label below the file's
     /// own path and never a path of a file system; parts are separated by `/`. False if no more members are taken.
     pub(super) fn member(&mut self, name: &str, media_type: Option<&str>, bytes: &[u8]) -> bool {
         let name = label(name);
+        self.refused |= !self.request.members;
         match &mut self.link {
             Link::Parent(socket) => self.request.members && wire::write_member(socket, &name, media_type, bytes).is_ok(),
             #[cfg(test)]

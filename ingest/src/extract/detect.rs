@@ -53,6 +53,7 @@ const SIGNATURES: &[(&[u8], &str)] = &[
     (b"\x7fELF", "a program"),
     (b"MZ\x90\0", "a program"),
     (b"SQLite format 3\0", "an SQLite database"),
+    (b"\x78\x9f\x3e\x22", "a winmail.dat of Outlook"),
     (b"ID3\x03", "a sound recording"),
     (b"OggS\0", "a sound recording"),
 ];
@@ -124,6 +125,8 @@ fn name_of(format: &Format) -> Option<&'static str> {
 }
 
 const HEAD: usize = 1024;
+/// Where mail passes many servers, what they write comes before what people know of it.
+const MAIL_HEAD: usize = 16 * HEAD;
 
 pub(super) fn detect(bytes: &[u8], hints: Hints<'_>) -> Format {
     let head = &bytes[..bytes.len().min(HEAD)];
@@ -141,6 +144,9 @@ pub(super) fn detect(bytes: &[u8], hints: Hints<'_>) -> Format {
     }
     if let Some((_, name)) = SIGNATURES.iter().find(|(signature, _)| head.starts_with(signature)) {
         return Format::Other(name);
+    }
+    if bytes.get(257..262) == Some(b"ustar") {
+        return Format::Other("a tar archive");
     }
     if head.get(4..8) == Some(b"ftyp") {
         return Format::Other("a film, picture or sound recording");
@@ -168,6 +174,7 @@ pub(super) fn detect(bytes: &[u8], hints: Hints<'_>) -> Format {
     if is_mhtml(&start, hints) {
         return Format::Mhtml;
     }
+    let start = lower_start(&bytes[..bytes.len().min(MAIL_HEAD)]);
     if start.starts_with(b"from ") && (hints.extension == "mbox" || is_mailbox(&start)) {
         return Format::Mailbox;
     }
@@ -226,9 +233,25 @@ fn is_mail(start: &[u8]) -> bool {
         b"subject:",
         b"date:",
     ];
-    let first_lines = start.split(|&byte| byte == b'\n').take(12);
-    let begins = headers.iter().any(|header| start.starts_with(header));
-    begins && first_lines.filter(|line| headers.iter().any(|header| line.starts_with(header))).count() >= 3
+    let mut known = 0;
+    for line in start.split_inclusive(|&byte| byte == b'\n') {
+        if line.trim_ascii().is_empty() {
+            break;
+        }
+        if headers.iter().any(|header| line.starts_with(header)) {
+            known += 1;
+        } else if !is_header(line) {
+            // The last line may be cut short.
+            return !line.ends_with(b"\n") && known >= 3;
+        }
+    }
+    known >= 3
+}
+
+/// A line of a name, a colon and a value, or one that goes on with the value of the line before.
+fn is_header(line: &[u8]) -> bool {
+    let name = line.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')).count();
+    line.starts_with(b" ") || line.starts_with(b"\t") || (name > 0 && line.get(name) == Some(&b':'))
 }
 
 /// The beginning without mark and white space, in lower case; every second byte if it looks like UTF-16.
@@ -308,6 +331,12 @@ mod tests {
         check(b"\0\x01\x02\x03\0\0\0", "txt", Some("text/plain"), Format::Other("a binary file of unknown kind"));
         check(b"fn main() {}", "rs", None, Format::Text);
         check(b"From ada Mon\nFrom: a\nTo: b\nSubject: c\nDate: d\n\nhello", "", None, Format::Mailbox);
+        let thunderbird = b"From - Mon Jan 1\r\nX-Mozilla-Status: 0001\r\nX-Other: a;\r\n\tb\r\nFrom: a\r\nTo: b\r\nSubject: c\r\nDate: d\r\n\r\nx";
+        check(thunderbird, "", None, Format::Mailbox);
+        let signed = format!("DKIM-Signature: v=1;\n{}From: a\nSubject: b\nDate: c\n\nhello", "\tabc\n".repeat(900));
+        check(signed.as_bytes(), "", None, Format::Mail);
+        check(b"Subject: a\nDate: b\nFrom: c\nand then prose, as in a letter.\n", "", None, Format::Text);
+        check(b"\x78\x9f\x3e\x22\x01", "dat", None, Format::Other("a winmail.dat of Outlook"));
         check(b"From here on, all is prose.\nDate: none", "", None, Format::Text);
         let saved = b"From: <Saved by Blink>\nSnapshot-Content-Location: x\nSubject: y\nMIME-Version: 1.0\nContent-Type: multipart/related;";
         check(saved, "", None, Format::Mhtml);

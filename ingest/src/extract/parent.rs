@@ -246,6 +246,7 @@ impl Extractor {
         }
         let name = tree.take_name(name);
         let mut tries = 0;
+        let found_before = tree.members.len();
         let extracted = loop {
             let above = tree.enter(&name);
             let mut source = bytes;
@@ -256,6 +257,7 @@ impl Extractor {
             let outcome = outcome?;
             tries += 1;
             if tries == 1 && matches!(&outcome, Err(why) if why.reason == Reason::Crashed) {
+                tree.forget_since(found_before);
                 continue;
             }
             break Member { name, outcome, sha256: input.sha256(), bytes: bytes.len() as u64 };

@@ -30,6 +30,8 @@ pub(super) struct Tree {
     prefix: String,
     names: HashSet<String>,
     member_bytes: u64,
+    /// So many are listed, and one that stands for the rest.
+    most_members: usize,
     /// Whether it was told that there are too many.
     told: bool,
 }
@@ -46,6 +48,7 @@ impl Tree {
             prefix: String::new(),
             names: HashSet::new(),
             member_bytes: 0,
+            most_members: options.most_members,
             told: false,
         }
     }
@@ -54,8 +57,7 @@ impl Tree {
     pub(super) fn refusal(&mut self, options: &ExtractOptions, bytes: u64) -> Option<Unreadable> {
         self.member_bytes = self.member_bytes.saturating_add(bytes);
         if self.members.len() >= options.most_members {
-            let most = options.most_members;
-            return Some(Unreadable::new(Reason::TooLarge, format!("it comes after {most} others inside the same file")));
+            return Some(too_many(options.most_members));
         }
         if self.member_bytes > options.member_bytes {
             return Some(Unreadable::new(Reason::TooLarge, "what is inside the file is larger than allowed in all"));
@@ -70,9 +72,10 @@ impl Tree {
     pub(super) fn lose(&mut self, name: &str, why: Unreadable) {
         let is_listed = why.reason != Reason::TooLarge || !self.told;
         self.told |= why.reason == Reason::TooLarge && self.members.len() > 100;
-        if !is_listed {
+        if !is_listed || self.members.len() > self.most_members {
             return;
         }
+        let why = if self.members.len() == self.most_members { too_many(self.most_members) } else { why };
         let name = self.take_name(name);
         self.members.push(Member { name, outcome: Err(why), sha256: Sha256(Hasher::digest([]).into()), bytes: 0 });
     }
@@ -89,6 +92,13 @@ impl Tree {
         name
     }
 
+    /// Forgets what was found since there were `length` members: the reader that found it died, and it will be found again.
+    pub(super) fn forget_since(&mut self, length: usize) {
+        for member in self.members.drain(length..) {
+            self.names.remove(&member.name);
+        }
+    }
+
     /// Goes into a member; gives what [`Tree::leave`] wants.
     pub(super) fn enter(&mut self, name: &str) -> String {
         self.depth += 1;
@@ -99,6 +109,10 @@ impl Tree {
         self.depth -= 1;
         self.prefix = above;
     }
+}
+
+fn too_many(most: usize) -> Unreadable {
+    Unreadable::new(Reason::TooLarge, format!("it comes after {most} others inside the same file"))
 }
 
 /// `a/b.txt` as `a/b (2).txt`.
@@ -130,6 +144,30 @@ mod tests {
         assert_eq!(tree.take_name(".hidden"), "x/a.b.txt!/.hidden");
         tree.leave(above);
         assert_eq!(tree.take_name("z!/y"), "z/y");
+    }
+
+    #[test]
+    fn what_is_found_twice_because_its_reader_died_is_listed_once() {
+        let mut tree = tree();
+        tree.lose("a.txt", Unreadable::new(Reason::Damaged, ""));
+        let before = tree.members.len();
+        tree.lose("b.txt", Unreadable::new(Reason::Damaged, ""));
+        tree.forget_since(before);
+        tree.lose("b.txt", Unreadable::new(Reason::Damaged, ""));
+        let names: Vec<&str> = tree.members.iter().map(|member| member.name.as_str()).collect();
+        assert_eq!(names, ["a.txt", "b.txt"]);
+    }
+
+    #[test]
+    fn one_stands_for_all_that_are_too_many() {
+        let options = ExtractOptions { most_members: 3, ..ExtractOptions::new("/none".into(), Vec::new()) };
+        let mut tree = Tree::new(&options);
+        for _ in 0..10 {
+            tree.lose("locked", Unreadable::new(Reason::Password, ""));
+        }
+        let reasons: Vec<Reason> =
+            tree.members.iter().filter_map(|member| member.outcome.as_ref().err()).map(|why| why.reason).collect();
+        assert_eq!(reasons, [Reason::Password, Reason::Password, Reason::Password, Reason::TooLarge]);
     }
 
     #[test]

@@ -114,5 +114,5 @@ fn read(bytes: Vec<u8>, desk: &mut Desk) -> Answer {
         Format::EncryptedOffice => Err(Unreadable::new(Reason::Password, "it needs a password")),
         Format::Other(name) => Err(Unreadable::new(Reason::Unsupported, format!("it is {name}, which is not read"))),
     };
-    answer.map(|extraction| Extraction { note: extraction.note.or(note), ..extraction })
+    answer.map(|extraction| Extraction { note: extraction.note.or_else(|| desk.note()).or(note), ..extraction })
 }

@@ -20,10 +20,10 @@ use parking_lot::Mutex;
 
 use crate::chunk::{ChunkOptions, Chunker};
 use crate::embed::set::Embedders;
-use crate::extract::{ExtractOptions, Extractor};
+use crate::extract::{ExtractOptions, Extractor, Source};
 use crate::index::records::{CollectionRecord, DocumentRecord};
 use crate::index::{IndexError, Store, lanes};
-use crate::model::Sha256;
+use crate::model::{Extraction, Reason, Sha256};
 use shared::{Ask, Shared};
 
 pub use uploads::Upload;
@@ -122,6 +122,15 @@ pub enum PipelineError {
     /// Anything else.
     #[error("{0}")]
     Failed(String),
+}
+
+/// What was read from a file that is kept nowhere.
+#[derive(Clone, Debug)]
+pub struct ReadFile {
+    /// The file's own text.
+    pub extraction: Extraction,
+    /// Names and texts of what is inside it, as far as it could be read.
+    pub members: Vec<(String, String)>,
 }
 
 /// What became of a PUT.
@@ -306,6 +315,27 @@ impl Pipeline {
         self.shared.store.tasks().close();
         join_within(STOP_GRACE, threads.lanes.drain(..).collect());
         self.shared.store.settle();
+    }
+
+    /// Reads a file in a worker, and keeps nothing of it.
+    ///
+    /// # Errors
+    /// Outside, what is our fault; inside, why the file cannot be read, with a sentence for people.
+    pub fn read(
+        &self,
+        name: &str,
+        media_type: Option<&str>,
+        bytes: &[u8],
+    ) -> Result<Result<ReadFile, (Reason, String)>, PipelineError> {
+        let mut from = bytes;
+        let source = Source { bytes: &mut from, len: bytes.len() as u64, name, media_type, passwords: &[] };
+        let read = self.shared.extractor.extract(source).map_err(|error| PipelineError::Failed(error.to_string()))?;
+        let members = read.members.into_iter();
+        let members = members.filter_map(|member| Some((member.name, member.outcome.ok()?.text))).collect();
+        Ok(match read.outcome {
+            Ok(extraction) => Ok(ReadFile { extraction, members }),
+            Err(unreadable) => Err((unreadable.reason, unreadable.detail)),
+        })
     }
 
     /// Stops taking up documents until [`Pipeline::resume`].

@@ -93,7 +93,7 @@ impl Passage {
     fn of(n: usize, hit: Hit, base: Option<&str>) -> Self {
         Self {
             n,
-            title: name(&hit),
+            title: name(&hit.document),
             source: source(base, &hit),
             collection: hit.collection_name,
             path: hit.document.path,

@@ -38,7 +38,7 @@ pub(super) fn points(hits: &[Hit], offset: usize, threshold: Option<f32>, payloa
 fn content(hit: &Hit, base: Option<&str>) -> Value {
     let mut metadata = json!({
         "source": source(base, hit),
-        "name": name(hit),
+        "name": name(&hit.document),
         "collection": hit.collection_name,
         "path": hit.document.path,
         "start": hit.span.start,

@@ -31,9 +31,17 @@ pub(in crate::extract) fn read(bytes: &[u8], desk: &mut Desk) -> Answer {
         media_type: "application/epub+zip".to_owned(),
         ..Extraction::default()
     };
+    let mut unread = 0;
     for chapter in &book.chapters {
-        let Some(bytes) = parts.bytes(chapter)? else { continue };
-        let Ok(chapter) = html::read(&bytes, None) else { continue };
+        let chapter = match parts.bytes(chapter)?.map(|bytes| html::read(&bytes, None)) {
+            Some(Ok(chapter)) => chapter,
+            // A picture on a page of its own.
+            Some(Err(why)) if why.reason == Reason::Empty => continue,
+            _ => {
+                unread += 1;
+                continue;
+            }
+        };
         if extraction.text.len() + chapter.text.len() > most {
             return Err(Unreadable::new(Reason::TooLarge, "its text is longer than allowed"));
         }
@@ -43,6 +51,9 @@ pub(in crate::extract) fn read(bytes: &[u8], desk: &mut Desk) -> Answer {
         let start = extraction.text.len();
         extraction.headings.extend(chapter.headings.into_iter().map(|heading| Heading { at: heading.at + start, ..heading }));
         extraction.text.push_str(&chapter.text);
+    }
+    if unread > 0 {
+        extraction.note = Some(format!("{unread} of its chapters are missing or can't be read"));
     }
     if extraction.text.trim().is_empty() {
         return Err(Unreadable::new(Reason::Empty, "it has no text"));
@@ -115,7 +126,8 @@ fn book(parts: &mut Parts<'_>, package: &str) -> Result<Book, Unreadable> {
             _ => {}
         }
     }
-    book.chapters = spine.iter().filter_map(|id| manifest.get(id).cloned()).collect();
+    // No chapter is read twice, whatever the spine says.
+    book.chapters = spine.iter().filter_map(|id| manifest.remove(id)).collect();
     Ok(book)
 }
 
@@ -150,6 +162,7 @@ mod tests {
             ("OEBPS/a.xhtml", b"<html><body><h1>One</h1><p>First.</p></body></html>"),
             ("OEBPS/b b.xhtml", b"<html><body><h1>Two</h1><p>Second.</p></body></html>"),
         ];
+        parts.retain(|(name, _)| more.iter().all(|(other, _)| name != other));
         parts.extend(more.iter().map(|(name, text)| (*name, text.as_bytes())));
         read(&package(&parts), &mut Desk::alone("epub"))
     }
@@ -160,6 +173,15 @@ mod tests {
         assert_eq!(extraction.text, "One\n\nFirst.\n\nTwo\n\nSecond.");
         assert!(extraction.text[extraction.headings[1].at..].starts_with("Two"));
         assert_eq!((extraction.title.as_deref(), extraction.written_at), (Some("Leases"), Some(86_400)));
+        assert_eq!(extraction.note, None);
+    }
+
+    #[test]
+    fn a_chapter_that_can_not_be_read_is_told_of_and_the_others_are_read() {
+        let deep = format!("<html><body>{}", "<div>".repeat(5000));
+        let extraction = book(&[("OEBPS/a.xhtml", &deep)]).unwrap();
+        assert_eq!(extraction.text, "Two\n\nSecond.");
+        assert_eq!(extraction.note.as_deref(), Some("1 of its chapters are missing or can't be read"));
     }
 
     #[test]

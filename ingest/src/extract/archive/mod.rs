@@ -35,22 +35,27 @@ pub(super) fn read(bytes: &[u8], desk: &mut Desk) -> Answer {
     if archive.has_overlapping_files().map_err(|_| damaged())? {
         return Err(Unreadable::new(Reason::Bomb, "its files lie over one another"));
     }
+    let files: Vec<(usize, String)> = (0..archive.len())
+        .filter_map(|index| Some((index, name(&archive, index)?)))
+        .filter(|(_, name)| !is_litter(name))
+        .collect();
     let mut writer = Writer::new("zip", desk.request().output_bytes);
-    let mut wanted = true;
     let mut seen = HashSet::new();
-    for index in 0..archive.len() {
-        let Some(name) = name(&archive, index).filter(|name| !is_litter(name)) else { continue };
-        if seen.insert(name.clone()) {
-            writer.paragraph(&name);
-        }
-        if wanted {
-            wanted = match file(&mut archive, index, &desk.passwords()) {
-                Ok(bytes) => desk.member(&name, None, &bytes),
-                Err(why) => desk.lost_member(&name, why),
-            };
+    for (_, name) in files.iter().filter(|(_, name)| seen.insert(name)) {
+        writer.paragraph(name);
+    }
+    let extraction = writer.finish("application/zip")?;
+    desk.answer_so_far(&extraction);
+    for (index, name) in &files {
+        let wanted = match file(&mut archive, *index, &desk.passwords()) {
+            Ok(bytes) => desk.member(name, None, &bytes),
+            Err(why) => desk.lost_member(name, why),
+        };
+        if !wanted {
+            break;
         }
     }
-    writer.finish("application/zip")
+    Ok(extraction)
 }
 
 /// A file's name as a label; none for folders.

@@ -19,19 +19,22 @@ pub(in crate::extract) fn read(bytes: &[u8], desk: &mut Desk) -> Answer {
     }
     let mut writer = Writer::new("mail", desk.request().output_bytes);
     writer.paragraph(&format!("{} messages", messages.len()));
-    let mut wanted = true;
-    for (number, raw) in (1..).zip(&messages) {
-        let message = unquoted(raw);
-        let subject = MessageParser::default().parse_headers(&message).and_then(|headers| headers.subject().map(one_line));
+    let mut names = Vec::with_capacity(messages.len());
+    for (number, message) in (1..).zip(&messages) {
+        let subject = MessageParser::default().parse_headers(*message).and_then(|headers| headers.subject().map(one_line));
         let subject = subject.unwrap_or_default();
         writer.paragraph(&subject);
-        if wanted {
-            let short: String = subject.replace(['/', '\\'], " ").chars().take(LONGEST_SUBJECT).collect();
-            let name = format!("{number:05} {short}");
-            wanted = desk.member(&format!("{}.eml", name.trim()), Some("message/rfc822"), &message);
+        let short: String = subject.replace(['/', '\\'], " ").chars().take(LONGEST_SUBJECT).collect();
+        names.push(format!("{}.eml", format!("{number:05} {short}").trim()));
+    }
+    let extraction = writer.finish("application/mbox")?;
+    desk.answer_so_far(&extraction);
+    for (name, message) in names.iter().zip(messages) {
+        if !desk.member(name, Some("message/rfc822"), &unquoted(message)) {
+            break;
         }
     }
-    writer.finish("application/mbox")
+    Ok(extraction)
 }
 
 /// The messages between the lines that begin with `From ` after an empty line.

@@ -28,25 +28,48 @@ pub(super) fn read(bytes: &[u8], desk: &mut Desk) -> Answer {
     writer.paragraph(&head(&message));
     writer.gap();
     body(&message, &mut writer);
-    let mut pictures = 0;
-    for part in message.attachments() {
-        if is_decoration(part) {
-            pictures += 1;
-            continue;
-        }
-        let kind = part.content_type().map(|kind| format!("{}/{}", kind.ctype(), kind.subtype().unwrap_or("x")));
-        if !desk.member(&name(part), kind.as_deref(), part.contents()) {
-            break;
-        }
-    }
     let mut extraction = writer.finish("message/rfc822")?;
     extraction.title = message.subject().map(str::to_owned).filter(|subject| !subject.trim().is_empty());
     extraction.author = message.from().map(people).filter(|from| !from.is_empty());
     extraction.written_at = message.date().map(mail_parser::DateTime::to_timestamp);
-    if pictures > 0 {
-        extraction.note = Some(format!("{pictures} small pictures in its text are left out"));
+    let (pictures, attached): (Vec<_>, Vec<_>) =
+        message.attachments().filter(|part| !is_signature(part)).partition(|part| is_decoration(part));
+    if !pictures.is_empty() {
+        extraction.note = Some(format!("{} small pictures in its text are left out", pictures.len()));
+    }
+    if !attached.is_empty() {
+        desk.answer_so_far(&extraction);
+    }
+    for part in attached {
+        let kind = part.content_type().map(|kind| format!("{}/{}", kind.ctype(), kind.subtype().unwrap_or("x")));
+        let wanted = if is_opaque(part) {
+            let why = "the message lies inside its signature, which is not read";
+            desk.lost_member(&name(part), Unreadable::new(Reason::Unsupported, why))
+        } else {
+            desk.member(&name(part), kind.as_deref(), part.contents())
+        };
+        if !wanted {
+            break;
+        }
     }
     Ok(extraction)
+}
+
+/// The signature of a message that is in clear: nothing in it is for people.
+fn is_signature(part: &MessagePart<'_>) -> bool {
+    let kinds = ["pkcs7-signature", "x-pkcs7-signature", "pgp-signature"];
+    subtype(part).is_some_and(|subtype| kinds.contains(&subtype.as_str()))
+}
+
+/// A signature with the signed message inside.
+fn is_opaque(part: &MessagePart<'_>) -> bool {
+    subtype(part).is_some_and(|subtype| matches!(subtype.as_str(), "pkcs7-mime" | "x-pkcs7-mime"))
+}
+
+/// What follows `application/`, in lower case.
+fn subtype(part: &MessagePart<'_>) -> Option<String> {
+    let kind = part.content_type().filter(|kind| kind.ctype().eq_ignore_ascii_case("application"))?;
+    Some(kind.subtype()?.to_ascii_lowercase())
 }
 
 /// The lines that say who wrote to whom, when, about what.

@@ -85,10 +85,16 @@ impl Outlook<'_> {
         }
         writer.gap();
         writer.paragraph(&self.body(place));
+        // A message without a word of its own can have attachments.
+        let answer = writer.finish("application/vnd.ms-outlook").map(|extraction| {
+            let said = |text: String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+            Extraction { title: said(subject), author: said(sender), written_at: sent, ..extraction }
+        });
+        if let (Ok(extraction), 0) = (&answer, depth) {
+            desk.answer_so_far(extraction);
+        }
         self.attachments(place, prefix, depth, desk);
-        let extraction = writer.finish("application/vnd.ms-outlook")?;
-        let said = |text: String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-        Ok(Extraction { title: said(subject), author: said(sender), written_at: sent, ..extraction })
+        answer
     }
 
     fn sender(&mut self, place: &str) -> String {
@@ -197,6 +203,8 @@ impl Outlook<'_> {
 mod tests {
     use std::io::Write;
 
+    use proptest::prelude::*;
+
     use super::*;
 
     fn message() -> Vec<u8> {
@@ -232,6 +240,20 @@ mod tests {
         let members: Vec<(&str, &[u8])> =
             desk.members().iter().map(|(name, bytes)| (name.as_str(), bytes.as_deref().unwrap())).collect();
         assert_eq!(members, [("a.txt", &b"inside"[..]), ("Old.msg", b"Older words")]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_broken_message_gives_a_text_or_a_reason(changes in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..8)) {
+            let mut bytes = message();
+            for (place, byte) in changes {
+                let place = place % bytes.len();
+                bytes[place] = byte;
+            }
+            if let Ok(extraction) = read(&bytes, &mut Desk::alone("msg")) {
+                prop_assert!(!extraction.text.trim().is_empty());
+            }
+        }
     }
 
     #[test]

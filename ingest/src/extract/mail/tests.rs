@@ -39,6 +39,34 @@ fn a_body_that_is_a_page_is_read_as_one_and_an_encrypted_one_is_not() {
 }
 
 #[test]
+fn a_signature_is_no_attachment_and_a_message_inside_one_is_told_of() {
+    let signed = "Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: multipart/signed; boundary=B; protocol=\"application/pkcs7-signature\"\r\n\r\n\
+        --B\r\nContent-Type: text/plain\r\n\r\nIn clear.\r\n--B\r\nContent-Type: application/pkcs7-signature; name=smime.p7s\r\n\
+        Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment\r\n\r\nMAEC\r\n--B--\r\n";
+    let mut desk = Desk::alone("eml");
+    assert!(read(signed.as_bytes(), &mut desk).unwrap().text.ends_with("In clear."));
+    assert!(desk.members().is_empty());
+    let opaque = "Subject: x\r\nContent-Type: application/pkcs7-mime; smime-type=signed-data; name=smime.p7m\r\n\
+        Content-Transfer-Encoding: base64\r\n\r\nMAEC\r\n";
+    assert_eq!(read(opaque.as_bytes(), &mut desk).unwrap().text, "Subject: x");
+    assert_eq!(desk.members()[0].1.as_ref().unwrap_err().reason, Reason::Unsupported);
+}
+
+#[test]
+fn an_invitation_can_be_read_and_small_pictures_are_counted() {
+    let mail = "Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=B\r\n\r\n\
+        --B\r\nContent-Type: text/plain\r\n\r\nCome.\r\n\
+        --B\r\nContent-Type: text/calendar; method=REQUEST; charset=utf-8\r\n\r\nBEGIN:VCALENDAR\r\nSUMMARY:The viewing\r\n\
+        --B\r\nContent-Type: image/png\r\nContent-ID: <a>\r\nContent-Disposition: inline\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw0=\r\n--B--\r\n";
+    let mut desk = Desk::alone("eml");
+    let extraction = read(mail.as_bytes(), &mut desk).unwrap();
+    let inside = desk.members().iter().filter_map(|(_, bytes)| bytes.as_deref().ok()).map(String::from_utf8_lossy);
+    let all: String = inside.chain([extraction.text.as_str().into()]).collect();
+    assert!(all.contains("The viewing") && all.contains("Come."), "{all}");
+    assert_eq!(extraction.note.as_deref(), Some("1 small pictures in its text are left out"));
+}
+
+#[test]
 fn a_mailbox_gives_its_messages_as_they_were_sent() {
     let mailbox = "From ada Thu Jan 1 00:00:00 1970\nSubject: One\n\nFirst.\n>From here on.\n\nFrom bob Fri Jan 2 00:00:00 1970\n\
         Subject: Two/2\n\nSecond.\nFrom the middle of a paragraph.\n";

@@ -3,10 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pdf_oxide::object::Object;
-use pdf_oxide::optional_content::decode_pdf_text_string;
 use pdf_oxide::{Error, PdfDocument};
 
-use super::{Document, Failure, PageText, outline};
+use super::{Document, Failure, PageText, columns, info, notes, order, outline};
 
 pub(super) const ENGINE: &str = "pdf_oxide";
 
@@ -14,28 +13,47 @@ pub(super) const ENGINE: &str = "pdf_oxide";
 const DRAWN_TEXT_PATHS: usize = 100;
 /// No book is longer; a page can be listed a million times in a few kilobytes.
 const MOST_PAGES: usize = 20_000;
-const LONGEST_TITLE: usize = 200;
 
-pub(super) fn read(bytes: &[u8]) -> Result<Document, Failure> {
-    guard(|| open(bytes)).unwrap_or(Err(Failure::Damaged))
+/// What the engine makes of the document, and the engine's own view of it, for what else is in there. The first of `passwords`
+/// that opens an encrypted document is used; the empty one opens many and is tried by itself.
+pub(super) fn read(bytes: &[u8], passwords: &[String]) -> Result<(Document, PdfDocument), Failure> {
+    guard(|| open(bytes, passwords)).unwrap_or(Err(Failure::Damaged))
 }
 
-fn open(bytes: &[u8]) -> Result<Document, Failure> {
+fn open(bytes: &[u8], passwords: &[String]) -> Result<(Document, PdfDocument), Failure> {
     let pdf = PdfDocument::from_bytes(bytes.to_vec()).map_err(failure)?;
-    // Many files are encrypted with an empty user password and open without asking.
-    if pdf.is_encrypted() && !pdf.authenticate(b"").map_err(failure)? {
-        return Err(Failure::Password);
-    }
+    let password = if pdf.is_encrypted() { unlock(&pdf, passwords)? } else { String::new() };
     let count = pdf.page_count().map_err(failure)?;
     if count > MOST_PAGES {
         return Err(Failure::TooManyPages);
     }
-    let mut document = Document { opened: true, title: title(&pdf), ..Document::default() };
+    let info = guard(|| info::read(&pdf)).unwrap_or_default();
+    let mut document = Document { opened: true, info, password, ..Document::default() };
     for index in 0..count {
-        document.pages.push(guard(|| page(&pdf, index)).unwrap_or(PageText::Failed));
+        let page = guard(|| page(&pdf, index)).unwrap_or(PageText::Failed);
+        document.notes.push(match &page {
+            PageText::Text(text) => guard(|| notes::read(&pdf, index, text)).unwrap_or_default(),
+            _ => Vec::new(),
+        });
+        document.pages.push(page);
     }
     document.outline = guard(|| outline::read(&pdf)).unwrap_or_default();
-    Ok(document)
+    Ok((document, pdf))
+}
+
+/// The password that opens the document, be it the user's or the owner's.
+fn unlock(pdf: &PdfDocument, passwords: &[String]) -> Result<String, Failure> {
+    for password in std::iter::once("").chain(passwords.iter().map(String::as_str)) {
+        if pdf.authenticate(password.as_bytes()).map_err(failure)? {
+            return Ok(password.to_owned());
+        }
+        // Before AES-256, passwords were bytes of PDFDocEncoding, which is Latin-1 where they are typed.
+        let (latin, _, lost) = encoding_rs::WINDOWS_1252.encode(password);
+        if !lost && !password.is_ascii() && pdf.authenticate(&latin).map_err(failure)? {
+            return Ok(password.to_owned());
+        }
+    }
+    Err(Failure::Password)
 }
 
 fn failure(error: Error) -> Failure {
@@ -47,7 +65,12 @@ fn failure(error: Error) -> Failure {
 
 fn page(pdf: &PdfDocument, index: usize) -> PageText {
     match pdf.extract_text(index) {
-        Ok(text) if !text.trim().is_empty() => PageText::Text(text),
+        Ok(text) if !text.trim().is_empty() => {
+            // They are at hand: the text was made of them.
+            let spans = pdf.extract_spans(index).unwrap_or_default();
+            let repaired = columns::repair(&text, &spans).or_else(|| order::repair(&text, &spans));
+            PageText::Text(repaired.unwrap_or(text))
+        }
         Ok(_) if shows_something(pdf, index) => PageText::Image,
         Ok(_) => PageText::Blank,
         Err(_) => PageText::Failed,
@@ -57,40 +80,6 @@ fn page(pdf: &PdfDocument, index: usize) -> PageText {
 fn shows_something(pdf: &PdfDocument, index: usize) -> bool {
     let images = pdf.page_image_handles(index).is_ok_and(|images| !images.is_empty());
     images || pdf.extract_paths(index).is_ok_and(|paths| paths.len() >= DRAWN_TEXT_PATHS)
-}
-
-/// The title in the document's own metadata, unless a program put it there.
-fn title(pdf: &PdfDocument) -> Option<String> {
-    let information = resolve(pdf, pdf.trailer().as_dict()?.get("Info")?)?;
-    let title = resolve(pdf, information.as_dict()?.get("Title")?)?;
-    let title = decode_pdf_text_string(title.as_string()?);
-    let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
-    is_sane_title(&title).then_some(title)
-}
-
-fn is_sane_title(title: &str) -> bool {
-    let lower = title.to_lowercase();
-    let endings = [
-        "doc", "docx", "pdf", "rtf", "txt", "qxd", "indd", "xls", "xlsx", "ppt", "pptx", "htm", "html", "tmp", "wpd", "odt",
-        "pages", "dvi", "tex",
-    ];
-    let beginnings = [
-        "microsoft word",
-        "microsoft powerpoint",
-        "untitled",
-        "document1",
-        "slide 1",
-        "http:",
-        "https:",
-        "file:",
-        "(anonymous)",
-    ];
-    let odd = title.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER);
-    title.chars().filter(|c| c.is_alphabetic()).count() >= 2
-        && title.chars().count() <= LONGEST_TITLE
-        && !odd
-        && !lower.rsplit_once('.').is_some_and(|(_, ending)| endings.contains(&ending))
-        && !beginnings.iter().any(|beginning| lower.starts_with(beginning))
 }
 
 pub(super) fn resolve(pdf: &PdfDocument, object: &Object) -> Option<Object> {
@@ -103,24 +92,4 @@ pub(super) fn resolve(pdf: &PdfDocument, object: &Object) -> Option<Object> {
 /// Runs `work`; none if it panics. Engines are not ours, and a page lost is better than a document.
 pub(super) fn guard<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_sane_title;
-
-    #[test]
-    fn titles_that_programs_make_up_are_dropped() {
-        for (title, sane) in [
-            ("Master Services Agreement", true),
-            ("契約書", true),
-            ("Microsoft Word - agreement.doc", false),
-            ("ex10-1.htm", false),
-            ("untitled", false),
-            ("10.1", false),
-            ("", false),
-        ] {
-            assert_eq!(is_sane_title(title), sane, "{title}");
-        }
-    }
 }

@@ -1,27 +1,65 @@
 //! Tells text from what an engine makes of fonts that it does not understand.
+//!
+//! A page's score is 100 less penalties for four things that only bad text has: characters that stand for nothing, words
+//! split into pieces, letters that are other letters' numbers, and words that no language has. Below [`POOR`], another engine
+//! is asked.
 
-/// A share of words this short, in percent, means that words were split; prose has about twenty.
-const MOST_SHORT_PERCENT: usize = 34;
-/// Fewer words say nothing about the share.
+/// Below this score, in percent, another engine is asked.
+const POOR: usize = 60;
+/// What each percent of characters that stand for nothing costs.
+const GARBAGE_COST: usize = 8;
+/// A share of words of one or two letters up to this, in percent, is that of prose; each more costs [`SHORT_COST`].
+const SHORT_PERCENT: usize = 24;
+const SHORT_COST: usize = 4;
+/// Fewer words say nothing about a share.
 const LEAST_WORDS: usize = 40;
-/// Characters that stand for nothing, in percent.
-const MOST_GARBAGE_PERCENT: usize = 5;
-/// With more of them the rest is not text either. A page of symbols in a bullet list stays below.
+/// Words of four letters and more without a vowel, in percent: product codes and abbreviations; each more costs [`STRANGE_COST`].
+const STRANGE_PERCENT: usize = 10;
+const STRANGE_COST: usize = 2;
+/// With more of the characters that stand for nothing, in percent, the rest is not text either. A page of symbols in a bullet
+/// list stays below.
 const HOPELESS_PERCENT: usize = 12;
 /// Fewer letters could be an abbreviation or a part number.
 const LEAST_CIPHER_LETTERS: usize = 60;
 const FEWEST_VOWELS_PERCENT: usize = 22;
 /// Words of more letters than this on average are several words.
 const LONG_WORD: usize = 14;
+/// A text of so many words of the plain Latin alphabet has some of [`COMMON_WORDS`]. If not, it is a cipher, or a long table.
+const LEAST_COMMON_WORDS: usize = 100;
+const UNCOMMON_COST: usize = 45;
+/// The commonest words of languages written in that alphabet.
+const COMMON_WORDS: [&str; 60] = [
+    "the", "of", "and", "to", "in", "or", "for", "is", "a", "by", "der", "die", "und", "des", "den", "das", "le", "la", "les",
+    "de", "et", "du", "el", "los", "y", "en", "il", "di", "che", "e", "per", "o", "os", "da", "het", "een", "van", "och",
+    "att", "af", "og", "ja", "on", "ei", "i", "w", "na", "z", "se", "v", "u", "je", "az", "ve", "bir", "yang", "dan", "ng",
+    "ya", "si",
+];
+
+/// How much like text it is, in percent.
+pub(super) fn score(text: &str) -> u8 {
+    let mut penalty = garbage_percent(text) * GARBAGE_COST;
+    if is_cipher(text) {
+        penalty += 100;
+    }
+    let words = Words::count(text);
+    if words.all >= LEAST_WORDS {
+        penalty += (words.short * 100).div_ceil(words.all).saturating_sub(SHORT_PERCENT) * SHORT_COST;
+        penalty += (words.strange * 100 / words.all).saturating_sub(STRANGE_PERCENT) * STRANGE_COST;
+    }
+    if words.latin >= LEAST_COMMON_WORDS && words.common * 100 < words.latin {
+        penalty += UNCOMMON_COST;
+    }
+    u8::try_from(100_usize.saturating_sub(penalty)).unwrap_or(0)
+}
 
 /// Whether another engine should be asked.
 pub(super) fn is_poor(text: &str) -> bool {
-    is_garbage(text) || has_split_words(text) || is_cipher(text)
+    usize::from(score(text)) < POOR
 }
 
 /// Whether too many characters are placeholders, for private use, or control characters.
 pub(super) fn is_garbage(text: &str) -> bool {
-    garbage_percent(text) > MOST_GARBAGE_PERCENT
+    garbage_percent(text) * GARBAGE_COST > 100 - POOR
 }
 
 /// Whether the text is of no use to anybody: glyph numbers of a font whose characters are not known.
@@ -48,15 +86,38 @@ fn garbage_percent(text: &str) -> usize {
     (bad * 100_usize).div_ceil(all.max(1))
 }
 
-fn has_split_words(text: &str) -> bool {
-    let mut words = 0;
-    let mut short = 0;
-    // Only words of letters that are written with spaces: numbers in tables and CJK are short by nature.
-    for word in text.split_whitespace().filter(|word| word.chars().all(is_spaced_letter)) {
-        words += 1;
-        short += usize::from(word.chars().count() <= 2);
+/// Words of letters that are written with spaces: numbers in tables and CJK are short by nature.
+#[derive(Default)]
+struct Words {
+    all: usize,
+    /// Of one or two letters.
+    short: usize,
+    /// Of plain Latin letters.
+    latin: usize,
+    /// Of four plain Latin letters and more, none a vowel.
+    strange: usize,
+    common: usize,
+}
+
+impl Words {
+    fn count(text: &str) -> Self {
+        let mut words = Self::default();
+        for word in text.split_whitespace() {
+            let bare = word.trim_end_matches(['.', ',', ';', ':']);
+            if bare.is_empty() || !bare.chars().all(is_spaced_letter) {
+                continue;
+            }
+            words.all += 1;
+            words.short += usize::from(bare.chars().nth(2).is_none());
+            if bare.is_ascii() {
+                words.latin += 1;
+                let vowel = bare.bytes().any(|byte| b"aeiouyAEIOUY".contains(&byte));
+                words.strange += usize::from(bare.len() >= 4 && !vowel);
+                words.common += usize::from(COMMON_WORDS.iter().any(|common| common.eq_ignore_ascii_case(bare)));
+            }
+        }
+        words
     }
-    words >= LEAST_WORDS && short * 100 > words * MOST_SHORT_PERCENT
 }
 
 fn is_spaced_letter(c: char) -> bool {
@@ -77,5 +138,19 @@ mod tests {
         assert!(!is_hopeless("\u{f0b7} a line of a list \u{f0b7} and another one"));
         assert!(!is_poor("合 同 双 方 ".repeat(50).as_str()));
         assert!(!is_poor("1 2 3 4 5 6 7 8 9 ".repeat(50).as_str()));
+    }
+
+    #[test]
+    fn the_score_falls_with_what_is_wrong() {
+        let good =
+            "The parties agree that all notices under this contract shall be given in writing to the address below. ".repeat(5);
+        assert_eq!(score(&good), 100);
+        assert_eq!(score("Alle Mitteilungen bedürfen der Schriftform."), 100);
+        let one_bad = good.replacen("parties", "p\u{fffd}rties", 4);
+        assert!((80..100).contains(&score(&one_bad)), "{}", score(&one_bad));
+        let shifted =
+            "Wkh sduwlhv djuhh wkdw doo qrwlfhv xqghu wklv frqwudfw vkdoo eh jlyhq lq zulwlqj wr wkh dgguhvv ehorz ".repeat(8);
+        assert!(is_poor(&shifted), "{}", score(&shifted));
+        assert_eq!(score(""), 100);
     }
 }

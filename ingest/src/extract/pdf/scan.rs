@@ -17,19 +17,10 @@ const MOST_PICTURES: usize = 16;
 const MOST_DOTS: u64 = 80_000_000;
 
 /// The text of those of the given pages (from 0) whose pictures hold any.
-pub(super) fn read(bytes: &[u8], pages: &[usize], desk: &mut Desk) -> Vec<(usize, String)> {
-    if !desk.has(Tool::Ocr) || pages.is_empty() {
-        return Vec::new();
-    }
-    let open = || {
-        let pdf = PdfDocument::from_bytes(bytes.to_vec()).ok()?;
-        let locked = pdf.is_encrypted() && !unlock(&pdf, desk);
-        (!locked).then_some(pdf)
-    };
-    let Some(pdf) = guard(open).flatten() else { return Vec::new() };
+pub(super) fn read(pdf: &PdfDocument, pages: &[usize], desk: &mut Desk) -> Vec<(usize, String)> {
     let mut texts = Vec::new();
     for page in pages.iter().copied().take(MOST_PAGES) {
-        let pictures = guard(|| pictures(&pdf, page)).unwrap_or_default();
+        let pictures = guard(|| pictures(pdf, page)).unwrap_or_default();
         let read: Vec<String> = pictures.iter().filter_map(|picture| desk.ask(Tool::Ocr, picture)).collect();
         let text = read.join("\n").replace('\u{c}', "\n");
         if !text.trim().is_empty() {
@@ -37,11 +28,6 @@ pub(super) fn read(bytes: &[u8], pages: &[usize], desk: &mut Desk) -> Vec<(usize
         }
     }
     texts
-}
-
-fn unlock(pdf: &PdfDocument, desk: &Desk) -> bool {
-    let given = desk.passwords();
-    std::iter::once("").chain(given.iter().map(String::as_str)).any(|word| pdf.authenticate(word.as_bytes()).unwrap_or(false))
 }
 
 /// The pictures of a page from its top to its bottom, as files.

@@ -10,11 +10,11 @@ pub(super) const ENGINE: &str = "pdf-extract";
 const MOST_PAGES: usize = 1000;
 
 /// The text of the pages named in `wanted` (from 0; all of them if none), by page; none for the others and for failures.
-pub(super) fn read(bytes: &[u8], wanted: Option<&[usize]>) -> Vec<Option<String>> {
+pub(super) fn read(bytes: &[u8], password: &str, wanted: Option<&[usize]>) -> Vec<Option<String>> {
     guard(|| {
         let mut pdf = Document::load_mem(bytes).ok()?;
         if pdf.is_encrypted() {
-            pdf.decrypt("").ok()?;
+            pdf.decrypt(password).ok()?;
         }
         let count = pdf.get_pages().len();
         let mut pages = vec![None; count];

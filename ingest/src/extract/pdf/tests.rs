@@ -80,8 +80,8 @@ fn no_text_has_its_reasons() {
 #[test]
 fn both_engines_read_a_plain_page() {
     let bytes = pdf(&[&words("Hello both."), &words("Not asked.")], "");
-    assert_eq!(oxide::read(&bytes).ok().unwrap().pages[0], PageText::Text("Hello both.".into()));
-    let second = second::read(&bytes, Some(&[0]));
+    assert_eq!(oxide::read(&bytes, &[]).ok().unwrap().0.pages[0], PageText::Text("Hello both.".into()));
+    let second = second::read(&bytes, "", Some(&[0]));
     assert_eq!(second[0].as_deref().map(str::trim), Some("Hello both."));
     assert_eq!(second[1], None);
 }
@@ -99,4 +99,66 @@ fn pages_are_cleaned() {
     let mut out = String::new();
     push_clean(&mut out, "\n a\tb \u{0}\r\n\nc\u{c}\n");
     assert_eq!(out, "a b \n\nc");
+}
+
+const LOCKED: [&[u8]; 2] =
+    [include_bytes!("../../../fixtures/pdf/locked_aes256.pdf"), include_bytes!("../../../fixtures/pdf/locked_rc4.pdf")];
+const ATTACHED: &[u8] = include_bytes!("../../../fixtures/pdf/attached.pdf");
+
+fn read_with(bytes: &[u8], passwords: &[&str]) -> (Answer, Desk) {
+    let mut desk = Desk::alone("pdf");
+    desk.know(passwords);
+    (read(bytes.to_vec(), &mut desk), desk)
+}
+
+#[test]
+fn the_users_and_the_owners_password_open_a_document_and_others_do_not() {
+    for (bytes, user) in LOCKED.into_iter().zip(["sluice", "mühle"]) {
+        for passwords in [&["wrong", user][..], &["miller"]] {
+            let (answer, desk) = read_with(bytes, passwords);
+            assert_eq!(answer.unwrap().text, "The mill is let for ten years.");
+            let (name, bytes) = &desk.members()[0];
+            assert_eq!(
+                (name.as_str(), bytes.as_deref().unwrap()),
+                ("Pläne/Übersicht.txt", &b"The weir lies north of the mill."[..])
+            );
+        }
+        for passwords in [&[][..], &["wrong", "", "ö"]] {
+            assert_eq!(read_with(bytes, passwords).0.unwrap_err().reason, Reason::Password);
+        }
+    }
+}
+
+#[test]
+fn attached_files_are_members_and_notes_are_text() {
+    let (answer, desk) = read_with(ATTACHED, &[]);
+    let extraction = answer.unwrap();
+    assert_eq!(extraction.text, "See the plan attached.\n\nAsk the miller about the sluice.");
+    assert_eq!(extraction.author.as_deref(), Some("M. Miller"));
+    assert_eq!(extraction.written_at, Some(1_546_394_645));
+    let members: Vec<(&str, usize)> =
+        desk.members().iter().map(|(name, bytes)| (name.as_str(), bytes.as_ref().unwrap().len())).collect();
+    assert_eq!(members, [("Pläne/Übersicht.txt", 32), ("costs.csv", 18), ("note.txt", 26)]);
+}
+
+#[test]
+fn pages_are_scored_and_what_is_printed_on_each_is_taken_out() {
+    let page = |n: usize, word: &str| {
+        let line =
+            format!("0 -14 Td (The {word} is due in any event, whether or not the {word} of another year was paid.) Tj ");
+        format!(
+            "BT /F1 12 Tf 72 740 Td (Lease of the Mill) Tj 0 -40 Td (The {word} shall be paid every year at the termi-) Tj \
+             0 -14 Td (nation of the {word} quarter, and the {word} of the weir and of the race with it.) Tj {} \
+             0 -400 Td (Page {n} of 4) Tj ET",
+            line.repeat(5)
+        )
+    };
+    let pages: Vec<String> = (1..).zip(["rent", "wheat", "toll", "fee"]).map(|(n, word)| page(n, word)).collect();
+    let pages: Vec<&str> = pages.iter().map(String::as_str).collect();
+    let extraction = read_quietly(pdf(&pages, "")).unwrap();
+    let text = |number: usize| extraction.text[extraction.pages[number].bytes.clone()].trim_end().to_owned();
+    assert!(text(0).starts_with("Lease of the Mill\n"), "{}", text(0));
+    assert!(!text(0).contains("Page") && text(1).starts_with("The wheat shall"), "{}", text(1));
+    assert!(text(2).contains("termination") && text(2).ends_with("was paid."), "{}", text(2));
+    assert!(extraction.pages.iter().all(|page| page.quality == Some(100)));
 }

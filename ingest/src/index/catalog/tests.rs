@@ -1,5 +1,7 @@
 //! The catalog's promises, tried on a real file: what each transaction leaves behind, and what it refuses.
 
+mod members;
+
 use super::*;
 use crate::index::records::DocumentFilter;
 use crate::model::{Chunk, DocumentId, DocumentState, Fingerprint, Reason, Seq, Sha256, Span, TextHash, VersionId};

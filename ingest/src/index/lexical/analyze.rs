@@ -81,8 +81,10 @@ fn fold(piece: &str, into: &mut String) {
         }
     }
     // Composed again after the accents are off: Hangul and kana would be letters in parts otherwise.
-    for c in cleaned.nfkd().filter(|c| !matches!(c, '\u{300}'..='\u{36f}')).nfc() {
+    for c in cleaned.nfkd().filter(|c| !is_accent(*c)).nfc() {
         match c {
+            '\u{660}'..='\u{669}' => into.extend(char::from_digit(u32::from(c) - 0x660, 10)),
+            '\u{6f0}'..='\u{6f9}' => into.extend(char::from_digit(u32::from(c) - 0x6f0, 10)),
             'ß' | 'ẞ' => into.push_str("ss"),
             'æ' | 'Æ' => into.push_str("ae"),
             'œ' | 'Œ' => into.push_str("oe"),
@@ -93,6 +95,16 @@ fn fold(piece: &str, into: &mut String) {
             _ => into.extend(c.to_lowercase()),
         }
     }
+}
+
+/// Whether `c` is a mark on a letter that people leave away when they search: accents, Hebrew points, Arabic vowels and hamzas,
+/// and the stroke that lengthens an Arabic word.
+fn is_accent(c: char) -> bool {
+    matches!(c,
+        '\u{300}'..='\u{36f}'
+        | '\u{591}'..='\u{5bd}' | '\u{5bf}' | '\u{5c1}' | '\u{5c2}' | '\u{5c4}' | '\u{5c5}' | '\u{5c7}'
+        | '\u{610}'..='\u{61a}' | '\u{640}' | '\u{64b}'..='\u{65f}' | '\u{670}' | '\u{6d6}'..='\u{6dc}'
+    )
 }
 
 /// Whether `c` belongs to a script whose words are not set apart by spaces (or, as in Korean, carry endings that hide the word).
@@ -233,6 +245,23 @@ mod tests {
         check("ｶﾞｲﾄﾞ", &["ガイ", "イド"]);
         check("계약서를", &["계약", "약서", "서를"]);
         check("สัญญา", &["สั", "ัญ", "ญญ", "ญา"]);
+    }
+
+    #[test]
+    fn right_to_left_scripts_lose_their_points() {
+        check("العَرَبِيَّة أنواع ١٤٣٤", &["العربية", "انواع", "1434"]);
+        // Letters as a PDF draws them, joined forms and ligatures, and a stretched word.
+        check("\u{fe8d}\u{fee7}\u{feee}\u{fe8d}\u{feca} ا\u{fccb}طوط كـــتاب", &["انواع", "الخطوط", "كتاب"]);
+        check("שָׁלוֹם", &["שלום"]);
+    }
+
+    #[test]
+    fn english_is_as_it_was() {
+        let text = "4.2(b) Notwithstanding the foregoing, Licensee's obligations (the \"Obligations\") under Section 10.3 of the \
+                    U.S. Agreement -- incl. $1,250.00/month, net-30 -- shall survive; see Ex. A-1, p.12 & EX-10.9_v2.";
+        let expected = "4.2 b notwithstanding the foregoing licensee obligations the obligations under section 10.3 of the us \
+                        agreement incl 1250.00 month net 30 shall survive see ex a 1 p 12 ex 10.9 v2";
+        check(text, &expected.split_whitespace().collect::<Vec<_>>());
     }
 
     #[test]

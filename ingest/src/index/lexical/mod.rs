@@ -4,6 +4,7 @@ mod analyze;
 mod best;
 mod failure;
 mod phrase;
+mod prefix;
 mod query;
 mod schema;
 mod score;

@@ -7,10 +7,11 @@ use tantivy::tokenizer::{Language, Stemmer, TextAnalyzer, TokenStream, Tokenizer
 use super::{LexicalChunk, analyze};
 use crate::model::VersionId;
 
-/// Words as [`analyze`] gives them.
-const AS_IT_IS: &str = "as_it_is";
+/// Words as [`analyze`] gives them. The number is that of its rules: it is part of the schema, and so an index whose words were
+/// made by other rules is rebuilt. It grows when any text would give other words.
+const AS_IT_IS: &str = "as_it_is_2";
 /// The same, reduced to their English stems.
-const STEMMED: &str = "stemmed";
+const STEMMED: &str = "stemmed_2";
 
 /// Names of the columns that are read back.
 pub(super) const CHUNK: &str = "chunk";
@@ -69,15 +70,16 @@ fn stemmed() -> TextAnalyzer {
     TextAnalyzer::builder(WhitespaceTokenizer::default()).filter(Stemmer::new(Language::English)).build()
 }
 
-/// The distinct stems of `words`, in order, by the very analyser that the index uses.
-pub(super) fn stems(words: &[String]) -> Vec<String> {
-    let joined = words.join(" ");
+/// The distinct stems of `words`, in order, each with the first word that has it, by the very analyser that the index uses.
+pub(super) fn stems(words: &[String]) -> Vec<(String, &str)> {
     let mut analyzer = stemmed();
-    let mut stream = analyzer.token_stream(&joined);
-    let mut stems: Vec<String> = Vec::new();
-    while let Some(token) = stream.next() {
-        if !stems.contains(&token.text) {
-            stems.push(token.text.clone());
+    let mut stems: Vec<(String, &str)> = Vec::new();
+    for word in words {
+        let mut stream = analyzer.token_stream(word);
+        while let Some(token) = stream.next() {
+            if !stems.iter().any(|(stem, _)| *stem == token.text) {
+                stems.push((token.text.clone(), word));
+            }
         }
     }
     stems
@@ -118,6 +120,8 @@ mod tests {
     #[test]
     fn stems_are_distinct_and_english() {
         let words = ["terminating", "terminated", "parties", "10.9", "契約"].map(String::from);
-        assert_eq!(stems(&words), ["termin", "parti", "10.9", "契約"]);
+        let stems: Vec<(String, &str)> = stems(&words);
+        let stems: Vec<(&str, &str)> = stems.iter().map(|(stem, word)| (stem.as_str(), *word)).collect();
+        assert_eq!(stems, [("termin", "terminating"), ("parti", "parties"), ("10.9", "10.9"), ("契約", "契約")]);
     }
 }

@@ -13,7 +13,7 @@ use super::best::best;
 use super::query::{Parsed, Sequence};
 use super::schema::{self, Fields};
 use super::snapshot::{DELETED, Snapshot};
-use super::{DocumentScore, LexicalHits, PassageScore, phrase};
+use super::{DocumentScore, LexicalHits, PassageScore, phrase, prefix};
 use crate::model::{ChunkId, Scope};
 
 const K1: f32 = 1.2;
@@ -21,6 +21,9 @@ const B: f32 = 0.75;
 
 /// What a word is worth to a passage that lacks it, as a share of what it is worth to its document.
 const MISSING_WORD: f32 = 0.5;
+
+/// What a word that nobody wrote is worth to a passage that has words which begin with it.
+const BEGINNING: f32 = 0.5;
 
 /// The number of times that a passage holds the word in question.
 #[derive(Clone, Copy)]
@@ -76,9 +79,14 @@ pub(super) fn search(
     limit: usize,
 ) -> tantivy::Result<LexicalHits> {
     let mut scoring = Scoring::new(snapshot, scope);
-    for stem in schema::stems(&parsed.words) {
+    for (stem, word) in schema::stems(&parsed.words) {
         scoring.read_word(fields.stem, &stem)?;
-        scoring.add(1.0, false);
+        if scoring.postings.is_empty() && prefix::may_begin(word) {
+            scoring.read_beginnings(fields.exact, word)?;
+            scoring.add(BEGINNING, false);
+        } else {
+            scoring.add(1.0, false);
+        }
         scoring.read_word(fields.head, &stem)?;
         scoring.add_head();
     }
@@ -126,6 +134,16 @@ impl<'a> Scoring<'a> {
                 }
                 blocks.advance();
             }
+        }
+        Ok(())
+    }
+
+    /// Reads the postings of all words that begin with `word`, as if they were one.
+    fn read_beginnings(&mut self, field: Field, word: &str) -> tantivy::Result<()> {
+        let snapshot = self.snapshot;
+        for (reader, place) in snapshot.searcher.segment_readers().iter().zip(&snapshot.segments) {
+            let index = reader.inverted_index(field)?;
+            prefix::occurrences(&index, word, |doc, count| self.note(place.base + doc, count))?;
         }
         Ok(())
     }

@@ -72,6 +72,41 @@ fn words_match_by_their_stem_whatever_their_case() {
 }
 
 #[test]
+fn a_word_that_nobody_wrote_finds_those_that_begin_with_it() {
+    check(
+        &[
+            "Die Kündigungsfrist beträgt drei Monate, die Kündigungserklärung bedarf der Schriftform.",
+            "Der Mietvertrag endet mit der Übergabe.",
+            "Either party may terminate the tenancy; the termination is final.",
+            "tenantless houses",
+        ],
+        &[
+            ("kündigung", &[100]),
+            ("Kuendigung", &[]),
+            ("Mietvertrags", &[200]),
+            ("miet", &[]),
+            ("mietv", &[200]),
+            // A word that is there is looked up and no other.
+            ("terminate", &[300]),
+            ("tenancies", &[300]),
+            ("tenan", &[400, 300]),
+        ],
+    );
+}
+
+#[test]
+fn scripts_and_forms_are_found_as_people_type_them() {
+    check(
+        &[
+            "本契約は、東京都において締結された。",
+            "\u{fe8d}\u{fee7}\u{feee}\u{fe8d}\u{feca} ا\u{fccb}طوط العربية",
+            "the o\u{fb03}ce ter\u{ad}mination\u{a0}fee of ＡＢＣ Ltd",
+        ],
+        &[("契約", &[100]), ("東京", &[100]), ("انواع الخطوط", &[200]), ("office", &[300]), ("termination fee abc", &[300])],
+    );
+}
+
+#[test]
 fn identifiers_numbers_and_accents_match() {
     check(
         &[

@@ -44,7 +44,7 @@ struct Plain {
 
 fn plain_stems(text: &str) -> Vec<String> {
     let words = analyze::words(text).into_iter().filter(|word| !analyze::is_stop_word(word));
-    words.flat_map(|word| schema::stems(&[word])).collect()
+    words.flat_map(|word| schema::stems(&[word]).into_iter().map(|(stem, _)| stem).collect::<Vec<_>>()).collect()
 }
 
 /// For each text of `texts` that holds it, BM25 of `stem`.

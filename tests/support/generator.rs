@@ -1,0 +1,191 @@
+//! A language model that does what a test wants: an OpenAI-compatible server of a few lines.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::PATIENCE;
+
+/// How it answers a request.
+#[derive(Clone)]
+pub enum Play {
+    /// Streams these pieces.
+    Words(Vec<&'static str>),
+    /// Streams the first piece, and the others once the test says so.
+    Stepwise(Vec<&'static str>),
+    /// Streams these pieces, then closes the connection.
+    Dies(Vec<&'static str>),
+    /// Says nothing.
+    Hangs,
+    /// Answers this status and body.
+    Answers(u16, &'static str),
+    /// Refuses prompts of more bytes as too long, and answers shorter ones with these pieces.
+    Most(usize, Vec<&'static str>),
+}
+
+/// A running one. It ends with the test's process.
+pub struct Generator {
+    pub address: SocketAddr,
+    /// Requests that came, as they came.
+    pub asked: Receiver<Asked>,
+    /// One message for each connection that the other side closed while it was still being answered.
+    pub hung_up: Receiver<()>,
+    go_on: Sender<()>,
+    play: Arc<Mutex<Play>>,
+}
+
+/// One request.
+pub struct Asked {
+    pub body: Value,
+    pub authorization: Option<String>,
+}
+
+impl Generator {
+    pub fn start(play: Play) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (tell, asked) = channel();
+        let (gone, hung_up) = channel();
+        let (go_on, steps) = channel();
+        let (play, steps) = (Arc::new(Mutex::new(play)), Arc::new(Mutex::new(steps)));
+        let playing = Arc::clone(&play);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (tell, gone, steps) = (tell.clone(), gone.clone(), Arc::clone(&steps));
+                let play = playing.lock().unwrap().clone();
+                std::thread::spawn(move || {
+                    // A connection that breaks is what some tests want.
+                    if serve(&stream.unwrap(), &play, &tell, &steps).is_err() {
+                        let _ = gone.send(());
+                    }
+                });
+            }
+        });
+        Self { address, asked, hung_up, go_on, play }
+    }
+
+    /// How later requests are answered.
+    pub fn then(&self, play: Play) {
+        *self.play.lock().unwrap() = play;
+    }
+
+    /// Lets the next piece of [`Play::Stepwise`] come.
+    pub fn step(&self) {
+        self.go_on.send(()).unwrap();
+    }
+
+    /// The next request.
+    pub fn request(&self) -> Asked {
+        self.asked.recv_timeout(PATIENCE).expect("the generator was not asked")
+    }
+
+    /// A `[[generator]]` of the configuration.
+    pub fn config(&self, name: &str, more: &str) -> String {
+        let url = format!("http://{}/v1", self.address);
+        format!("[[generator]]\nname = \"{name}\"\nkind = \"openai\"\nurl = \"{url}\"\nmodel = \"tiny\"\n{more}\n")
+    }
+}
+
+fn serve(stream: &TcpStream, play: &Play, tell: &Sender<Asked>, steps: &Mutex<Receiver<()>>) -> std::io::Result<()> {
+    let asked = read(stream)?;
+    let length = asked.body["messages"].to_string().len();
+    let _ = tell.send(asked);
+    match play {
+        Play::Words(words) => said(stream, words),
+        Play::Most(most, words) if length <= *most => said(stream, words),
+        Play::Most(..) => refuse(stream, 400, "{\"error\":{\"message\":\"the request exceeds the available context size\"}}"),
+        Play::Answers(status, body) => refuse(stream, *status, body),
+        Play::Dies(words) => {
+            begin(stream)?;
+            words.iter().try_for_each(|word| piece(stream, word))
+        }
+        Play::Hangs => closed(stream),
+        Play::Stepwise(words) => {
+            begin(stream)?;
+            let mut words = words.iter();
+            if let Some(first) = words.next() {
+                piece(stream, first)?;
+            }
+            for word in words {
+                // While it waits it looks whether the other side is still there.
+                while steps.lock().unwrap().recv_timeout(Duration::from_millis(20)).is_err() {
+                    alive(stream)?;
+                }
+                piece(stream, word)?;
+            }
+            end(stream)
+        }
+    }
+}
+
+fn read(stream: &TcpStream) -> std::io::Result<Asked> {
+    let mut reader = BufReader::new(stream);
+    let (mut length, mut authorization) = (0, None);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 || line == "\r\n" {
+            break;
+        }
+        let (name, value) = line.split_once(':').unwrap_or((&line, ""));
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => length = value.trim().parse().unwrap(),
+            "authorization" => authorization = Some(value.trim().to_owned()),
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    let body: Value = serde_json::from_slice(&body).map_err(std::io::Error::other)?;
+    Ok(Asked { body, authorization })
+}
+
+fn said(stream: &TcpStream, words: &[&str]) -> std::io::Result<()> {
+    begin(stream)?;
+    words.iter().try_for_each(|word| piece(stream, word))?;
+    end(stream)
+}
+
+fn begin(mut stream: &TcpStream) -> std::io::Result<()> {
+    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
+}
+
+fn piece(mut stream: &TcpStream, word: &str) -> std::io::Result<()> {
+    let chunk = json!({ "choices": [{ "index": 0, "delta": { "content": word }, "finish_reason": null }] });
+    stream.write_all(format!("data: {chunk}\n\n").as_bytes())
+}
+
+fn end(mut stream: &TcpStream) -> std::io::Result<()> {
+    let stop = json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] });
+    let usage = json!({ "choices": [], "usage": { "prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18 } });
+    stream.write_all(format!("data: {stop}\n\ndata: {usage}\n\ndata: [DONE]\n\n").as_bytes())
+}
+
+fn refuse(mut stream: &TcpStream, status: u16, body: &str) -> std::io::Result<()> {
+    let head = format!(
+        "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nLocation: http://203.0.113.1/\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(format!("{head}{body}").as_bytes())
+}
+
+/// An error once the other side has closed.
+fn alive(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(Duration::from_millis(1)))?;
+    match (&mut &*stream).read(&mut [0]) {
+        Ok(0) => Err(std::io::Error::other("closed")),
+        Err(error) if !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn closed(mut stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    match stream.read(&mut [0]) {
+        Ok(0) | Err(_) => Err(std::io::Error::other("closed")),
+        Ok(_) => Ok(()),
+    }
+}
