@@ -12,8 +12,14 @@ const SAMPLE_LINES: usize = 20;
 pub(super) fn read(bytes: &[u8], desk: &mut Desk) -> Answer {
     let source = text::decode_told(bytes, desk.told());
     let mut writer = Writer::new("csv", desk.request().output_bytes);
-    let delimiter = delimiter(&source).unwrap_or(',');
-    let mut rows = Rows { rest: source.chars().peekable(), delimiter };
+    // A spreadsheet program may say its delimiter in a line of its own.
+    let said =
+        source.strip_prefix("sep=").and_then(|rest| rest.split_once('\n')).filter(|(line, _)| line.trim_end().len() == 1);
+    let (delimiter, body) = match said {
+        Some((line, body)) => (line.chars().next().unwrap_or(','), body),
+        None => (delimiter(&source).unwrap_or(','), source.as_str()),
+    };
+    let mut rows = Rows { rest: body.chars().peekable(), delimiter };
     let names = rows.next().unwrap_or_default();
     // Names are text; a first row of numbers is data.
     let has_names = names.len() > 1 && names.iter().all(|name| name.parse::<f64>().is_err());
@@ -103,6 +109,7 @@ mod tests {
         let text = "Party;Fee\r\n\"Acme; \"\"the\n first\"\"\";10\r\n;\r\nBolt;\r\n";
         assert_eq!(csv(text), "Party | Fee\nParty: Acme; \"the first\" | Fee: 10\nParty: Bolt");
         assert_eq!(csv("1,2\n3,4\n"), "1 | 2\n3 | 4");
+        assert_eq!(csv("sep=;\r\nParty;Fee\r\nAcme;10\r\n"), "Party | Fee\nParty: Acme | Fee: 10");
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub struct Extractor {
 
 /// How the conversation with a worker went.
 enum Talk {
-    Answered(Answer),
+    Answered(Box<Answer>),
     /// The worker closed the connection without an answer.
     Silent,
     TimedOut,
@@ -191,7 +191,11 @@ impl Extractor {
         let began = Instant::now();
         let (mut last, mut spent_ms) = (None, None);
         let failure = loop {
-            match wire::read_message(timed, most_bytes) {
+            // Making sense of what comes counts like waiting for it: a worker that never stops talking is stopped too.
+            let (turn, left) = (Instant::now(), timed.left());
+            let message = wire::read_message(timed, most_bytes);
+            timed.set_left(left.saturating_sub(turn.elapsed()));
+            match message {
                 Ok(Some(Message::Answer(answer, cpu_ms))) => (last, spent_ms) = (Some(answer), Some(cpu_ms)),
                 Ok(Some(Message::Member { name, media_type, bytes })) => {
                     tree.wall = timed.left();
@@ -217,7 +221,7 @@ impl Extractor {
         if let Some(Ok(extraction)) = &last {
             tree.output_bytes = tree.output_bytes.saturating_sub(extraction.text.len() as u64);
         }
-        Ok(last.map_or(failure, Talk::Answered))
+        Ok(last.map_or(failure, |answer| Talk::Answered(Box::new(answer))))
     }
 
     /// Has a tool read bytes, within what is left of the document's time for that.
@@ -269,10 +273,10 @@ impl Extractor {
     fn judge(&self, talk: Talk, worker: Worker, file_bytes: u64, request: &Request) -> Result<Answer, ExtractError> {
         let limits = &self.options;
         Ok(match talk {
-            Talk::Answered(Ok(extraction)) if extraction.text.len() as u64 > request.output_bytes => {
+            Talk::Answered(answer) if is_longer(&answer, request.output_bytes) => {
                 Err(too_long_text(file_bytes, request.output_bytes))
             }
-            Talk::Answered(answer) => answer,
+            Talk::Answered(answer) => *answer,
             Talk::TimedOut => Err(out_of_time()),
             Talk::Invalid => Err(Unreadable::new(Reason::Crashed, "the reader's answer made no sense")),
             Talk::Silent => match worker.end() {
@@ -286,6 +290,10 @@ impl Extractor {
             },
         })
     }
+}
+
+fn is_longer(answer: &Answer, limit: u64) -> bool {
+    answer.as_ref().is_ok_and(|extraction| extraction.text.len() as u64 > limit)
 }
 
 /// Why a text over the limit is refused.

@@ -98,11 +98,7 @@ mod linux {
         close_descriptors();
         hide()?;
         restrict(ruleset()?)?;
-        // A thread is made by `clone3`, whose flags lie in memory where a filter can't look: it is said not to exist, and the
-        // C library then uses `clone`, whose flags can be seen.
-        let no_clone3 =
-            filter(vec![(libc::SYS_clone3, vec![])], SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32))?;
-        apply(&no_clone3)?;
+        apply(&no_clone3()?)?;
         apply(&filter(allowed()?, SeccompAction::Errno(libc::EPERM as u32), SeccompAction::Allow)?)
     }
 
@@ -123,7 +119,8 @@ mod linux {
             rules = allow(rules, &path, AccessFs::ReadFile | AccessFs::Execute)?;
         }
         restrict(rules)?;
-        apply(&filter(forbidden()?, SeccompAction::Allow, SeccompAction::Errno(libc::EPERM as u32))?)
+        apply(&no_clone3()?)?;
+        apply(&filter(on_both_tables(forbidden()?), SeccompAction::Allow, SeccompAction::Errno(libc::EPERM as u32))?)
     }
 
     /// Loaders of programs: the kernel starts one of them to start a program.
@@ -189,6 +186,29 @@ mod linux {
         apply_filter(program).map_err(io::Error::other)
     }
 
+    /// A thread is made by `clone3`, whose flags lie in memory where a filter can't look: it is said not to exist, and the C
+    /// library then uses `clone`, whose flags can be seen.
+    fn no_clone3() -> io::Result<BpfProgram> {
+        let rules = on_both_tables(vec![(libc::SYS_clone3, Vec::new())]);
+        filter(rules, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32))
+    }
+
+    /// Forbids calls also under the numbers that they have in the x32 table, which some kernels offer beside the usual one: a
+    /// filter sees the same architecture for both.
+    fn on_both_tables(rules: Rules) -> Rules {
+        const X32: i64 = 0x4000_0000;
+        let is_x86 = cfg!(target_arch = "x86_64");
+        let other: Rules = rules.iter().filter(|_| is_x86).map(|(call, rules)| (call | X32, rules.clone())).collect();
+        rules.into_iter().chain(other).collect()
+    }
+
+    /// A call that is forbidden unless its first argument, the number of a process, has this value.
+    fn unless(own: u64) -> io::Result<Vec<SeccompRule>> {
+        let condition = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, own);
+        let rule = condition.and_then(|condition| SeccompRule::new(vec![condition]));
+        Ok(vec![rule.map_err(io::Error::other)?])
+    }
+
     /// A call that is allowed, or forbidden, only if an argument has a value under a mask.
     fn only(argument: u8, mask: u64, value: u64) -> io::Result<Vec<SeccompRule>> {
         let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(mask), value);
@@ -226,6 +246,8 @@ mod linux {
             libc::SYS_rseq,
             libc::SYS_gettid,
             libc::SYS_getpid,
+            // What the kernel goes on with after the machine slept.
+            libc::SYS_restart_syscall,
             libc::SYS_sched_yield,
             libc::SYS_sched_getaffinity,
             libc::SYS_getcpu,
@@ -291,10 +313,58 @@ mod linux {
             libc::SYS_request_key,
             libc::SYS_open_by_handle_at,
             libc::SYS_execveat,
+            // A program of its own making would need no file.
+            libc::SYS_memfd_create,
+            // Landlock has no say over who may do what with a file, nor over its dates.
+            libc::SYS_fchmod,
+            libc::SYS_fchmodat,
+            libc::SYS_fchmodat2,
+            libc::SYS_fchown,
+            libc::SYS_fchownat,
+            libc::SYS_utimensat,
+            libc::SYS_setxattr,
+            libc::SYS_lsetxattr,
+            libc::SYS_fsetxattr,
+            libc::SYS_removexattr,
+            libc::SYS_lremovexattr,
+            libc::SYS_fremovexattr,
+            // Nor over other processes of this user.
+            libc::SYS_setpriority,
+            libc::SYS_sched_setaffinity,
+            libc::SYS_sched_setattr,
+            libc::SYS_sched_setparam,
+            libc::SYS_sched_setscheduler,
+            libc::SYS_ioprio_set,
+            libc::SYS_process_madvise,
+            libc::SYS_migrate_pages,
+            libc::SYS_move_pages,
+            libc::SYS_kcmp,
+            libc::SYS_rt_sigqueueinfo,
+            libc::SYS_rt_tgsigqueueinfo,
+            libc::SYS_shmget,
+            libc::SYS_shmat,
+            libc::SYS_msgget,
+            libc::SYS_semget,
+            libc::SYS_mq_open,
         ];
         let mut rules: Rules = never.into_iter().map(|call| (call, Vec::new())).collect();
         #[cfg(target_arch = "x86_64")]
-        rules.extend([libc::SYS_fork, libc::SYS_vfork].map(|call| (call, Vec::new())));
+        {
+            let old = [
+                libc::SYS_fork,
+                libc::SYS_vfork,
+                libc::SYS_chmod,
+                libc::SYS_chown,
+                libc::SYS_lchown,
+                libc::SYS_utime,
+                libc::SYS_utimes,
+                libc::SYS_futimesat,
+            ];
+            rules.extend(old.map(|call| (call, Vec::new())));
+        }
+        rules.push((libc::SYS_prlimit64, unless(0)?));
+        // A process keeps its number when it becomes another program.
+        rules.push((libc::SYS_tgkill, unless(u64::from(std::process::id()))?));
         rules.push((libc::SYS_clone, only(0, libc::CLONE_THREAD as u64, 0)?));
         Ok(rules)
     }

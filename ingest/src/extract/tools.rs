@@ -91,8 +91,10 @@ fn read_within(child: &mut Child, patience: Duration) -> io::Result<Vec<u8>> {
 
 #[cfg(target_os = "linux")]
 fn unnamed() -> io::Result<File> {
-    let descriptor = rustix::fs::memfd_create("input", rustix::fs::MemfdFlags::CLOEXEC)?;
-    Ok(File::from(descriptor))
+    use rustix::fs::{MemfdFlags, memfd_create};
+    // It must not be started as a program. Kernels before 6.3 can't be told so.
+    let sealed = memfd_create("input", MemfdFlags::CLOEXEC | MemfdFlags::NOEXEC_SEAL);
+    Ok(File::from(sealed.or_else(|_| memfd_create("input", MemfdFlags::CLOEXEC))?))
 }
 
 #[cfg(not(target_os = "linux"))]

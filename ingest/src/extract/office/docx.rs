@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::io::BufRead;
 
 use super::flow::Flow;
-use super::package::{embedded, main_part, properties, relations};
+use super::package::{beside, embedded, main_part, note_lost, properties, relations};
 use super::xml::{Token, Xml};
 use crate::extract::Unreadable;
 use crate::extract::desk::Desk;
@@ -20,8 +20,9 @@ pub(in crate::extract) fn read(bytes: &[u8], desk: &mut Desk) -> Answer {
     let mut parts = Parts::open(bytes)?;
     let main = main_part(&mut parts, "word/document.xml")?;
     let relations = relations(&mut parts, &main)?;
+    let mut lost = 0;
     let styles = match relations.iter().find(|relation| relation.kind == "styles") {
-        Some(styles) => levels(&mut parts, &styles.target)?,
+        Some(styles) => beside(levels(&mut parts, &styles.target), &mut lost)?.unwrap_or_default(),
         None => HashMap::new(),
     };
     let mut writer = Writer::new("docx", desk.request().output_bytes);
@@ -29,37 +30,36 @@ pub(in crate::extract) fn read(bytes: &[u8], desk: &mut Desk) -> Answer {
         return Err(Unreadable::new(Reason::Damaged, "its main part is missing"));
     };
     body(&mut Xml::new(stream), &styles, &mut writer)?;
-    for kind in ["footnotes", "endnotes"] {
+    for kind in ["footnotes", "endnotes", "comments"] {
         for relation in relations.iter().filter(|relation| relation.kind == kind) {
-            if let Some(stream) = parts.stream(&relation.target)? {
-                writer.gap();
-                body(&mut Xml::new(stream), &HashMap::new(), &mut writer)?;
-            }
-        }
-    }
-    for relation in relations.iter().filter(|relation| relation.kind == "comments") {
-        if let Some(stream) = parts.stream(&relation.target)? {
-            comments(&mut Xml::new(stream), &mut writer)?;
+            writer.gap();
+            beside(side_part(&mut parts, &relation.target, kind, &mut writer), &mut lost)?;
         }
     }
     let mut seen = HashSet::new();
     for relation in relations.iter().filter(|relation| matches!(relation.kind.as_str(), "header" | "footer")) {
-        if let Some(stream) = parts.stream(&relation.target)? {
-            let mut own = Writer::new("docx", desk.request().output_bytes);
-            body(&mut Xml::new(stream), &HashMap::new(), &mut own)?;
-            if let Ok(extraction) = own.finish(MEDIA_TYPE)
-                && seen.insert(extraction.text.clone())
-            {
-                writer.gap();
-                writer.paragraph(&extraction.text);
-            }
+        let mut own = Writer::new("docx", desk.request().output_bytes);
+        beside(side_part(&mut parts, &relation.target, &relation.kind, &mut own), &mut lost)?;
+        if let Ok(extraction) = own.finish(MEDIA_TYPE)
+            && seen.insert(extraction.text.clone())
+        {
+            writer.gap();
+            writer.paragraph(&extraction.text);
         }
     }
     let folder = main.rsplit_once('/').map_or("", |(folder, _)| folder);
-    embedded(&mut parts, &format!("{folder}/embeddings/"), desk)?;
+    beside(embedded(&mut parts, &format!("{folder}/embeddings/"), desk), &mut lost)?;
     let mut extraction = writer.finish(MEDIA_TYPE)?;
-    properties(&mut parts, &mut extraction)?;
+    beside(properties(&mut parts, &mut extraction), &mut lost)?;
+    note_lost(lost, &mut extraction);
     Ok(extraction)
+}
+
+/// Reads notes, comments, a header or a footer; nothing where the part is not there.
+fn side_part(parts: &mut Parts<'_>, part: &str, kind: &str, writer: &mut Writer) -> Result<(), Unreadable> {
+    let Some(stream) = parts.stream(part)? else { return Ok(()) };
+    let mut xml = Xml::new(stream);
+    if kind == "comments" { comments(&mut xml, writer) } else { body(&mut xml, &HashMap::new(), writer) }
 }
 
 /// Which styles are headings, and of which level: by their outline level, their name, or the style they are based on.
@@ -230,6 +230,14 @@ mod tests {
         assert_eq!((extraction.headings[0].level, extraction.headings[0].title.as_str()), (2, "Term"));
         assert_eq!((extraction.title.as_deref(), extraction.author.as_deref()), (Some("Lease"), Some("Ada")));
         assert_eq!(extraction.written_at, Some(86_400));
+    }
+
+    #[test]
+    fn a_damaged_part_beside_the_text_is_told_of_and_costs_nothing_else() {
+        let body = "<w:p><w:r><w:t>The whole body.</w:t></w:r></w:p>";
+        let extraction = docx(body, &[("word/footnotes.xml", "<w:footnotes <<"), ("docProps/core.xml", "<a <<")]).unwrap();
+        assert_eq!(extraction.text, "The whole body.");
+        assert_eq!(extraction.note.as_deref(), Some("2 of its parts beside the main text could not be read"));
     }
 
     #[test]

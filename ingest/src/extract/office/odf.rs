@@ -4,7 +4,7 @@
 use std::io::BufRead;
 
 use super::flow::Flow;
-use super::package::property;
+use super::package::{beside, note_lost, property};
 use super::xml::{Element, Token, Xml};
 use crate::extract::Unreadable;
 use crate::extract::desk::Desk;
@@ -33,11 +33,13 @@ pub(in crate::extract) fn read(bytes: &[u8], desk: &mut Desk) -> Answer {
         return Err(Unreadable::new(Reason::Damaged, "its main part is missing"));
     };
     content(&mut Xml::new(stream), &mut writer)?;
-    if let Some(stream) = parts.stream("styles.xml")? {
-        headers(&mut Xml::new(stream), &mut writer)?;
+    let mut lost = 0;
+    if let Some(stream) = beside(parts.stream("styles.xml"), &mut lost)?.flatten() {
+        beside(headers(&mut Xml::new(stream), &mut writer), &mut lost)?;
     }
     let mut extraction = writer.finish(&media_type)?;
-    metadata(&mut parts, &mut extraction)?;
+    beside(metadata(&mut parts, &mut extraction), &mut lost)?;
+    note_lost(lost, &mut extraction);
     Ok(extraction)
 }
 

@@ -4,7 +4,7 @@ use crate::extract::Unreadable;
 use crate::extract::desk::Desk;
 use crate::extract::detect::{Format, Hints, detect};
 use crate::extract::parts::Parts;
-use crate::model::Extraction;
+use crate::model::{Extraction, Reason};
 
 use super::xml::{Token, Xml};
 
@@ -57,6 +57,26 @@ fn resolved(folder: &str, target: &str) -> String {
     }
     path.retain(|step| !step.is_empty());
     path.join("/")
+}
+
+/// What came of a side part: the document is worth reading without one that is damaged or not there. What is made to do harm, or
+/// is locked, counts for all of it.
+pub(super) fn beside<T>(read: Result<T, Unreadable>, lost: &mut usize) -> Result<Option<T>, Unreadable> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(why) if matches!(why.reason, Reason::Damaged | Reason::Unsupported | Reason::Empty) => {
+            *lost += 1;
+            Ok(None)
+        }
+        Err(why) => Err(why),
+    }
+}
+
+/// Tells people of side parts that could not be read.
+pub(super) fn note_lost(lost: usize, extraction: &mut Extraction) {
+    if lost > 0 {
+        extraction.note = Some(format!("{lost} of its parts beside the main text could not be read"));
+    }
 }
 
 /// Fills in title, author and time from the package's properties.

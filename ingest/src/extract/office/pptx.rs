@@ -3,7 +3,7 @@
 use std::io::BufRead;
 
 use super::flow::Flow;
-use super::package::{Relation, embedded, main_part, properties, relations};
+use super::package::{Relation, beside, embedded, main_part, note_lost, properties, relations};
 use super::xml::{Token, Xml};
 use crate::extract::Unreadable;
 use crate::extract::desk::Desk;
@@ -18,19 +18,26 @@ pub(in crate::extract) fn read(bytes: &[u8], desk: &mut Desk) -> Answer {
     let main = main_part(&mut parts, "ppt/presentation.xml")?;
     let slides = slides(&mut parts, &main)?;
     let mut writer = Writer::new("pptx", desk.request().output_bytes);
+    let mut lost = 0;
+    let mut missing = Vec::new();
     for (number, slide) in (1..).zip(&slides) {
         writer.page(number);
-        shapes(&mut parts, slide, &mut writer)?;
-        for relation in relations(&mut parts, slide)? {
-            match relation.kind.as_str() {
-                "notesSlide" | "diagramData" | "comments" | "chart" => shapes(&mut parts, &relation.target, &mut writer)?,
-                _ => {}
+        let mut unread = 0;
+        beside(shapes(&mut parts, slide, &mut writer), &mut unread)?;
+        if unread > 0 {
+            missing.push(number);
+        }
+        for relation in beside(relations(&mut parts, slide), &mut lost)?.unwrap_or_default() {
+            if matches!(relation.kind.as_str(), "notesSlide" | "diagramData" | "comments" | "chart") {
+                beside(shapes(&mut parts, &relation.target, &mut writer), &mut lost)?;
             }
         }
     }
-    embedded(&mut parts, "ppt/embeddings/", desk)?;
+    beside(embedded(&mut parts, "ppt/embeddings/", desk), &mut lost)?;
     let mut extraction = writer.finish(MEDIA_TYPE)?;
-    properties(&mut parts, &mut extraction)?;
+    extraction.missing_pages = missing;
+    beside(properties(&mut parts, &mut extraction), &mut lost)?;
+    note_lost(lost, &mut extraction);
     Ok(extraction)
 }
 

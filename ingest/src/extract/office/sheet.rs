@@ -38,9 +38,10 @@ pub(in crate::extract) fn read(bytes: Vec<u8>, desk: &mut Desk) -> Answer {
         let mut book = Xlsb::new(Cursor::new(&bytes)).map_err(|error| refusal(&error))?;
         for (number, name) in (1..).zip(book.sheet_names()) {
             writer.page(number);
-            let Ok(mut cells) = book.worksheet_cells_reader(&name) else { continue };
             let mut sheet = Sheet::new(&name, &mut writer);
-            while let Ok(Some(cell)) = cells.next_cell() {
+            // A chart sheet has no cells.
+            let Ok(mut cells) = book.worksheet_cells_reader(&name) else { continue };
+            while let Some(cell) = cells.next_cell().map_err(|error| refusal(&error))? {
                 sheet.cell(cell.get_position(), shown_ref(cell.get_value()), &mut writer);
             }
             sheet.finish(&mut writer);
@@ -49,18 +50,20 @@ pub(in crate::extract) fn read(bytes: Vec<u8>, desk: &mut Desk) -> Answer {
         let mut book = Xlsx::new(Cursor::new(&bytes)).map_err(|error| refusal(&error))?;
         for (number, name) in (1..).zip(book.sheet_names()) {
             writer.page(number);
+            let mut sheet = Sheet::new(&name, &mut writer);
             // A chart sheet has no cells.
             let Ok(mut cells) = book.worksheet_cells_reader(&name) else { continue };
-            let mut sheet = Sheet::new(&name, &mut writer);
             while let Some(cell) = cells.next_cell().map_err(|error| refusal(&error))? {
                 sheet.cell(cell.get_position(), shown_ref(cell.get_value()), &mut writer);
             }
             sheet.finish(&mut writer);
         }
-        package::embedded(&mut parts, "xl/embeddings/", desk)?;
     }
+    let mut lost = 0;
+    package::beside(package::embedded(&mut parts, "xl/embeddings/", desk), &mut lost)?;
     let mut extraction = writer.finish(media_type)?;
-    package::properties(&mut parts, &mut extraction)?;
+    package::beside(package::properties(&mut parts, &mut extraction), &mut lost)?;
+    package::note_lost(lost, &mut extraction);
     Ok(extraction)
 }
 
@@ -104,18 +107,20 @@ where
     Ok(())
 }
 
-/// A sheet on its way to the writer: one row is held at a time, and the names of the columns.
+/// A sheet on its way to the writer: one row is held at a time, one that may name columns until the next is known, and the
+/// names in force. A wrong name is worse than none.
 struct Sheet {
     names: BTreeMap<u32, String>,
+    /// A row of texts that names the columns if numbers, dates or a wider row come below it.
+    candidate: Option<(u32, BTreeMap<u32, String>)>,
     row: BTreeMap<u32, String>,
     at: Option<u32>,
-    rows: u64,
 }
 
 impl Sheet {
     fn new(name: &str, writer: &mut Writer) -> Self {
         writer.heading(1, name);
-        Self { names: BTreeMap::new(), row: BTreeMap::new(), at: None, rows: 0 }
+        Self { names: BTreeMap::new(), candidate: None, row: BTreeMap::new(), at: None }
     }
 
     fn cell(&mut self, (row, column): (u32, u32), value: String, writer: &mut Writer) {
@@ -124,6 +129,10 @@ impl Sheet {
         }
         if self.at != Some(row) {
             self.end_row(writer);
+            // What comes after a gap is another table.
+            if self.at.is_some_and(|at| row > at + 1) {
+                self.forget_names(writer);
+            }
             self.at = Some(row);
         }
         self.row.insert(column, value);
@@ -131,27 +140,46 @@ impl Sheet {
 
     fn end_row(&mut self, writer: &mut Writer) {
         let row = std::mem::take(&mut self.row);
-        if row.is_empty() {
+        let (Some(at), false) = (self.at, row.is_empty()) else { return };
+        if row.len() == 1 {
+            // A title or a remark; what is below it is a table of its own.
+            self.forget_names(writer);
+            write(&BTreeMap::new(), &row, writer);
             return;
         }
-        self.rows += 1;
-        let texts = row.values().filter(|value| value.chars().any(char::is_alphabetic)).count();
-        // A row of two and more texts and nothing else names the columns, until a wider one does.
-        if texts >= 2 && texts == row.len() && texts > self.names.len() {
-            writer.row(&[], &row.values().cloned().collect::<Vec<_>>());
-            self.names = row;
+        let all_texts =
+            row.values().all(|value| value.chars().any(char::is_alphabetic) && !value.starts_with(char::is_numeric));
+        if let Some((above, names)) = self.candidate.take() {
+            write(&BTreeMap::new(), &names, writer);
+            let fits = row.keys().all(|column| names.contains_key(column));
+            if above + 1 == at && fits && (!all_texts || names.len() > 2) {
+                self.names = names;
+            }
+        } else if self.names.is_empty() && all_texts {
+            self.candidate = Some((at, row));
             return;
         }
-        let (columns, values): (Vec<u32>, Vec<String>) = row.into_iter().unzip();
-        let name = |column: &u32| self.names.get(column).cloned().unwrap_or_default();
-        // A row of one cell is a title or a remark.
-        let names: Vec<String> = if values.len() > 1 { columns.iter().map(name).collect() } else { Vec::new() };
-        writer.row(&names, &values);
+        write(&self.names, &row, writer);
+    }
+
+    fn forget_names(&mut self, writer: &mut Writer) {
+        self.names.clear();
+        if let Some((_, row)) = self.candidate.take() {
+            write(&BTreeMap::new(), &row, writer);
+        }
     }
 
     fn finish(mut self, writer: &mut Writer) {
         self.end_row(writer);
+        self.forget_names(writer);
     }
+}
+
+/// Writes a row, with the names of those of its columns that have one.
+fn write(names: &BTreeMap<u32, String>, row: &BTreeMap<u32, String>, writer: &mut Writer) {
+    let names: Vec<String> = row.keys().map(|column| names.get(column).cloned().unwrap_or_default()).collect();
+    let values: Vec<String> = row.values().cloned().collect();
+    writer.row(&names, &values);
 }
 
 fn shown(value: &Data) -> String {
@@ -225,6 +253,24 @@ mod tests {
         let extraction = xlsx(&rows).unwrap();
         assert_eq!(extraction.text, "Fees\nFees of 2019\nParty | Fee\nParty: Acme | Fee: 12.5\nlast corner");
         assert_eq!((extraction.pages[0].number, extraction.headings[0].title.as_str()), (Some(1), "Fees"));
+    }
+
+    #[test]
+    fn names_hold_for_one_table_and_pairs_of_texts_have_none() {
+        let row = |number: u32, cells: &[(&str, &str)]| {
+            let cells: String = cells.iter().map(|(column, value)| text(&format!("{column}{number}"), value)).collect();
+            format!("<row r='{number}'>{cells}</row>")
+        };
+        let rows = [
+            row(1, &[("A", "Kind"), ("B", "a text")]),
+            row(2, &[("A", "Colour"), ("B", "red")]),
+            row(4, &[("A", "Party"), ("B", "Role"), ("C", "Town")]),
+            row(5, &[("A", "Acme"), ("B", "seller"), ("C", "Bath")]),
+            row(7, &[("A", "12"), ("B", "13")]),
+        ];
+        let expected =
+            "Fees\nKind | a text\nColour | red\nParty | Role | Town\nParty: Acme | Role: seller | Town: Bath\n12 | 13";
+        assert_eq!(xlsx(&rows.concat()).unwrap().text, expected);
     }
 
     #[test]

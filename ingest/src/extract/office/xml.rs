@@ -31,12 +31,12 @@ impl Element {
     fn new(start: &BytesStart<'_>) -> Self {
         let mut raw_attributes = start.attributes();
         let attributes = raw_attributes.with_checks(false).flatten().map(|attribute| {
-            let name = String::from_utf8_lossy(attribute.key.local_name().as_ref().as_ref()).into_owned();
-            let raw = String::from_utf8_lossy(attribute.value.as_ref().as_ref()).into_owned();
+            let name = String::from_utf8_lossy(attribute.key.local_name().as_ref()).into_owned();
+            let raw = String::from_utf8_lossy(attribute.value.as_ref()).into_owned();
             (name, quick_xml::escape::unescape(&raw).map_or_else(|_| raw.clone(), |value| value.into_owned()))
         });
         let attributes = attributes.collect();
-        Self { name: String::from_utf8_lossy(start.local_name().as_ref().as_ref()).into_owned(), attributes }
+        Self { name: String::from_utf8_lossy(start.local_name().as_ref()).into_owned(), attributes }
     }
 
     /// The values of all attributes.
@@ -98,7 +98,7 @@ impl<R: BufRead> Xml<R> {
                 }
                 Event::End(end) => {
                     self.depth = self.depth.saturating_sub(1);
-                    Token::Close(String::from_utf8_lossy(end.local_name().as_ref().as_ref()).into_owned())
+                    Token::Close(String::from_utf8_lossy(end.local_name().as_ref()).into_owned())
                 }
                 Event::Text(text) => Token::Text(text.decode().map_err(|_| damaged())?.into_owned()),
                 Event::CData(text) => Token::Text(text.decode().map_err(|_| damaged())?.into_owned()),
