@@ -1,5 +1,8 @@
 //! Composes a question's way: retrieve, answer, record. Readable in one sitting.
 
+mod failure;
+mod words;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -10,60 +13,13 @@ use strongroom_ingest::model::{CollectionId, Reach, Span, VersionId};
 use crate::answer::{
     self, Answer, Cancel, Completed, Extracts, GenerateRequest, Generator, GeneratorError, GeneratorInfo, Role, Turn,
 };
+pub use failure::AskError;
+use words::Words;
+
 use crate::retrieve::{Embedded, Found, Hit, Mode, Query, Retriever, SearchError, stored};
 
 /// Passages that an answer may be taken from.
 const PASSAGES: usize = 10;
-
-/// Why a question could not be answered.
-#[derive(Debug, thiserror::Error)]
-pub enum AskError {
-    /// A collection that is not there, or may not be read: the same to the asker.
-    #[error("there is no such collection")]
-    NoCollection,
-    /// The mode cannot be served; the text says why and what to do.
-    #[error("{0}")]
-    ModeUnavailable(String),
-    /// A vector of another model than the collection's.
-    #[error("the vector has {given} dimensions, and the collection's vectors have {wanted}")]
-    Dimension {
-        /// Numbers in the vector that was given.
-        given: usize,
-        /// Numbers in a vector of the collection.
-        wanted: usize,
-    },
-    /// An answer over several collections that do not all allow it.
-    #[error("an answer over several collections needs `mix = true` in each one's configuration")]
-    WouldMix,
-    /// The language model broke off after its words had been handed out.
-    #[error("the language model broke off: {0}")]
-    BrokeOff(String),
-    /// Nobody waits any more.
-    #[error("nobody waits for the answer any more")]
-    Cancelled,
-    /// Anything else.
-    #[error("{0}")]
-    Failed(String),
-}
-
-impl From<IndexError> for AskError {
-    fn from(error: IndexError) -> Self {
-        match error {
-            IndexError::NoCollection => Self::NoCollection,
-            other => SearchError::from(other).into(),
-        }
-    }
-}
-
-impl From<SearchError> for AskError {
-    fn from(error: SearchError) -> Self {
-        match error {
-            SearchError::ModeUnavailable(why) => Self::ModeUnavailable(why),
-            SearchError::Dimension { given, wanted } => Self::Dimension { given, wanted },
-            SearchError::Failed(why) => Self::Failed(why),
-        }
-    }
-}
 
 /// What a question gave.
 #[derive(Clone, Debug)]
@@ -350,45 +306,6 @@ enum Stop {
     Generator(GeneratorError),
     /// Ours.
     Ask(AskError),
-}
-
-/// Words on their way to the asker.
-struct Words {
-    binding: bool,
-    /// What was written before the first citation, where words bind.
-    held: String,
-    /// Whether anything was handed out.
-    out: bool,
-}
-
-impl Words {
-    fn add(&mut self, piece: &str, tell: &mut dyn FnMut(Step<'_>)) {
-        if self.binding && !self.out {
-            self.held.push_str(piece);
-            if holds_citation(&self.held) {
-                self.out = true;
-                tell(Step::Words(&std::mem::take(&mut self.held)));
-            }
-            return;
-        }
-        self.out = true;
-        tell(Step::Words(piece));
-    }
-
-    fn void(&mut self, tell: &mut dyn FnMut(Step<'_>)) {
-        self.held.clear();
-        if std::mem::take(&mut self.out) {
-            tell(Step::Anew);
-        }
-    }
-}
-
-/// Whether a text holds `[n]`. In what generators give, that is always a citation.
-fn holds_citation(text: &str) -> bool {
-    text.split('[').skip(1).any(|rest| {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        digits > 0 && rest[digits..].starts_with(']')
-    })
 }
 
 fn tell_failure(generator: &dyn Generator, error: &GeneratorError) {

@@ -118,7 +118,7 @@ fn what_can_not_be_read_is_refused_with_its_reason_and_counted() {
         ("empty.txt", b"", "empty"),
         ("blank.txt", b" \r\n\t ", "empty"),
         ("broken.pdf", b"%PDF-1.7\nnothing that a reader could use", "damaged"),
-        ("picture.png", b"\x89PNG\r\n\x1a\n and so on", "unsupported"),
+        ("picture.png", b"\x89PNG\r\n\x1a\n and so on", "scanned"),
     ];
     for (path, bytes, reason) in cases {
         let reply = server.send("PUT", &format!("{DOCUMENTS}/{path}?wait=true"), &[], bytes);

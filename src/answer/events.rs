@@ -39,7 +39,11 @@ mod tests {
         for size in 1..20 {
             let (mut events, mut seen) = (Events::default(), Vec::new());
             for piece in stream.as_bytes().chunks(size) {
-                events.push(piece, |data| Ok::<_, ()>(seen.push(data.to_owned()))).unwrap();
+                let mut keep = |data: &str| {
+                    seen.push(data.to_owned());
+                    Ok::<_, ()>(())
+                };
+                events.push(piece, &mut keep).unwrap();
             }
             assert_eq!(seen, ["{\"a\":\"ü\"}", "[DONE]"]);
         }

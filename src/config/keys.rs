@@ -84,6 +84,9 @@ impl Keys {
     }
 
     fn resolve<'a>(&'a self, schema: &'a Value) -> &'a Value {
+        // A section that may be left out is that section or nothing.
+        let one = |any: &'a Vec<Value>| any.iter().find(|one| one["$ref"].is_string());
+        let schema = schema["anyOf"].as_array().and_then(one).unwrap_or(schema);
         match schema["$ref"].as_str().and_then(|reference| reference.strip_prefix('#')) {
             Some(pointer) => self.schema.pointer(pointer).unwrap_or(schema),
             None => schema,

@@ -178,7 +178,7 @@ fn what_is_not_possible_is_told_with_the_remedy() {
         ("bind = \"0.0.0.0:7710\"", "`bind`: 0.0.0.0:7710 can be reached from outside"),
         ("bind = \"7710\"", "`bind`: \"7710\" is not an address and a port"),
         ("public_url = \"kb.example\"", "`public_url`: is not a plain web address"),
-        ("public_url = \"https://me:secret@kb.example\"", "is not a plain web address"),
+        ("public_url = \"https://me:secret@kb.example\"", "`public_url`: is not a plain web address"),
         ("allowed_origins = [\"localhost\"]", "`allowed_origins`: \"localhost\" is not an origin"),
         ("[indexing]\nsettle = \"2\"", "`indexing.settle`: \"2\" is not a time"),
         ("[indexing]\npurge_every = \"2d\"", "`indexing.purge_every`: \"2d\" is out of range: from 1s to 1d 0h"),

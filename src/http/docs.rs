@@ -74,7 +74,7 @@ mod tests {
     async fn the_viewer_asks_nobody_to_validate_and_shows_our_file() {
         let (_, script) = page("/docs/swagger-initializer.js").await;
         assert!(script.contains("\"validatorUrl\": \"none\""), "{script}");
-        assert!(script.contains("\"url\": \"/openapi.json\""), "{script}");
+        assert!(script.contains("\"url\": \"/docs/openapi.json\""), "{script}");
         assert!(!script.contains("http"), "{script}");
         let (kind, file) = page("/openapi.json").await;
         assert_eq!(kind, "application/json");

@@ -19,7 +19,11 @@ pub(super) fn head() -> OpenApi {
         .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
         .build();
     // Errors are described by shapes of their own, which name this schema and do not bring it.
-    let components = ComponentsBuilder::new().schema_from::<ProblemBody>().build();
+    let components = ComponentsBuilder::new()
+        .schema_from::<ProblemBody>()
+        .schema_from::<super::openai::OpenAiError>()
+        .schema_from::<super::openai::OpenAiErrorBody>()
+        .build();
     OpenApiBuilder::new().info(info).components(Some(components)).build()
 }
 

@@ -15,7 +15,7 @@ use crate::http::problem::Problem;
 const MOST: usize = 32 * 1024 * 1024;
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// Writes down what is said in a recording. There is no speech server to ask in this version: always 501 `no_speech`.
+/// Writes down what is said in a recording. There is no speech server to ask in this version: always 404 `no_speech`.
 #[utoipa::path(
     post, path = "/v1/audio/transcriptions", tag = "openai", operation_id = "transcribe",
     request_body(content = Vec<u8>, content_type = "multipart/form-data", description = "`file` and `model`."),
@@ -23,7 +23,8 @@ const LONGEST: Duration = Duration::from_secs(10);
 )]
 pub(super) async fn transcribe(headers: HeaderMap, mut body: Body) -> Result<String, Problem> {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !kind.to_ascii_lowercase().starts_with("multipart/form-data") {
+    let kind = kind.to_ascii_lowercase();
+    if !kind.starts_with("multipart/form-data") || !kind.contains("boundary=") {
         return Err(bad("file", "must come as `multipart/form-data`"));
     }
     let read = async {
@@ -39,5 +40,5 @@ pub(super) async fn transcribe(headers: HeaderMap, mut body: Body) -> Result<Str
     // A client that is slower than this has to do without the reason.
     let _ = tokio::time::timeout(LONGEST, read).await;
     let detail = "No speech server is configured, so recordings can't be written down.";
-    Err(Problem::new(StatusCode::NOT_IMPLEMENTED, "no_speech", "There is no speech server", detail))
+    Err(Problem::new(StatusCode::NOT_FOUND, "no_speech", "There is no speech server", detail))
 }
