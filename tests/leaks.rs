@@ -10,8 +10,6 @@ use crate::support::http::Reply;
 use crate::support::{Server, Start, command};
 
 const CLIENTS: usize = 20;
-/// Whether the OpenAI door is there: then what a key had embedded is tried too, and each key must see its own words there.
-const WITH_OPENAI: bool = true;
 
 /// A client: what others know of it and ask for (`name`, `path`, `handle`), and what they must never see (`secrets`).
 struct Client {
@@ -84,8 +82,8 @@ fn filled(home: &tempfile::TempDir) -> (Server, Vec<Client>) {
         client.key = String::from_utf8(made.stdout).unwrap().trim().to_owned();
         let reply = Ask::post("/v1/embeddings", json!({ "model": "strongroom-embed", "input": [client.handle] }))
             .send(&server, &client.key);
-        assert_eq!(reply.status, if WITH_OPENAI { 200 } else { 404 }, "{}", reply.text());
-        client.vector = if WITH_OPENAI { reply.json()["data"][0]["embedding"].clone() } else { crate::qdrant::stranger(384) };
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        client.vector = reply.json()["data"][0]["embedding"].clone();
     }
     assert!(!server.ended());
     (server, clients)
@@ -223,7 +221,7 @@ fn try_walls(server: &Server, clients: &[Client], own: &Client) {
         *seen.entry(ask.path.split('/').nth(1).unwrap().to_owned()).or_insert(0) +=
             usize::from(reply.text().contains(&own.secrets[0]));
     }
-    for (door, least) in [("api", 4), ("qdrant", 2), ("mcp", 3), ("v1", usize::from(WITH_OPENAI))] {
+    for (door, least) in [("api", 4), ("qdrant", 2), ("mcp", 3), ("v1", 1)] {
         assert!(seen[door] >= least, "{} sees its own words only {seen:?} times", own.name);
     }
 

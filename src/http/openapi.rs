@@ -97,10 +97,16 @@ pub(super) enum Refusals {
     /// Codes `unknown_field` and `bad_field` (in `fields`: which), `bad_json`, `bad_request`.
     #[response(status = 400, content_type = "application/problem+json")]
     BadRequest(ProblemBody),
+    /// Code `unauthorized`: a key is needed, or the one shown is not in use.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthorized(ProblemBody),
     /// Code `open_mode`: the server runs open, and the request has a foreign `Origin` or `Host`, or a proxy's headers.
-    /// Code `foreign_origin`: the same of an `Origin` on a server with keys.
+    /// Code `foreign_origin`: the same of an `Origin` on a server with keys. Code `scope_missing`: the key may not do this.
     #[response(status = 403, content_type = "application/problem+json")]
     Forbidden(ProblemBody),
+    /// Code `too_many_requests`: the key asks more than its limits allow; come back after `Retry-After` seconds.
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooMany(ProblemBody),
     /// Code `internal`: something failed; the server's log says more under the same `request_id`.
     #[response(status = 500, content_type = "application/problem+json")]
     Internal(ProblemBody),
