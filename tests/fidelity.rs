@@ -10,25 +10,15 @@ use std::process::Command;
 use strongroom_ingest::extract::{ExtractOptions, Extractor, Source};
 use unicode_normalization::UnicodeNormalization as _;
 
-use crate::support::binary;
+use crate::support::{binary, files};
 
 const LEAST_MEAN: f64 = 0.98;
 const LEAST_OF_ONE: f64 = 0.90;
 
 /// All PDFs in a folder and below, by name.
 pub fn pdfs(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut waiting = vec![folder.to_owned()];
-    while let Some(folder) = waiting.pop() {
-        for entry in std::fs::read_dir(folder).unwrap().flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                waiting.push(path);
-            } else if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pdf")) {
-                found.push(path);
-            }
-        }
-    }
+    let is_pdf = |path: &PathBuf| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pdf"));
+    let mut found: Vec<PathBuf> = files(folder).into_iter().filter(is_pdf).collect();
     found.sort();
     found
 }

@@ -23,12 +23,11 @@ pub(super) fn config(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, AppEr
     }
     let private = PrivateKeyDer::from_pem_file(key).map_err(|error| fault(key, error.into()))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map(|builder| builder.with_no_client_auth())
         .and_then(|builder| builder.with_single_cert(chain, private))
         .map_err(|error| fault(cert, error.into()))?;
-    let mut config = config;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

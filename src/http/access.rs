@@ -87,6 +87,11 @@ impl Access {
         }
     }
 
+    /// The same caller with less in sight.
+    pub(super) fn seeing(self, reach: Reach) -> Self {
+        Self { reach: Arc::new(reach), ..self }
+    }
+
     /// Leaves the collections that the caller may see.
     pub fn keep_seen(&self, records: &mut Vec<CollectionRecord>) {
         records.retain(|record| self.reach.allows(record.id));
@@ -214,13 +219,6 @@ impl Gate {
         let burst = std::num::NonZeroU32::new(self.limits.per_minute.div_ceil(10)).unwrap_or(std::num::NonZeroU32::MIN);
         let quota = Quota::per_minute(per_minute).allow_burst(burst);
         Bucket { rate: RateLimiter::direct(quota), running: Arc::new(Semaphore::new(self.limits.at_once.max(1))) }
-    }
-}
-
-impl Access {
-    /// The same caller with less in sight.
-    pub(super) fn seeing(self, reach: Reach) -> Self {
-        Self { reach: Arc::new(reach), ..self }
     }
 }
 

@@ -10,6 +10,7 @@ mod store;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -84,6 +85,8 @@ impl Key {
 #[derive(Clone)]
 pub struct Keys {
     store: Arc<Store>,
+    /// Whether a key was seen: there is no way back from that, so nobody need look again.
+    seen: Arc<AtomicBool>,
 }
 
 impl Keys {
@@ -92,7 +95,7 @@ impl Keys {
     /// # Errors
     /// If the file can't be used.
     pub fn open(data: &Path) -> Result<Self, KeyError> {
-        Ok(Self { store: Arc::new(Store::open(&data.join("strongroom.db"))?) })
+        Ok(Self { store: Arc::new(Store::open(&data.join("strongroom.db"))?), seen: Arc::default() })
     }
 
     /// Makes a key; its text, which is told once and kept nowhere.
@@ -138,7 +141,10 @@ impl Keys {
     /// # Errors
     /// If the file can't be read.
     pub fn any_ever(&self) -> Result<bool, KeyError> {
-        self.store.any()
+        if !self.seen.load(Ordering::Relaxed) && self.store.any()? {
+            self.seen.store(true, Ordering::Relaxed);
+        }
+        Ok(self.seen.load(Ordering::Relaxed))
     }
 
     /// The key that this text is, if it is in use now. Takes the same time whichever part is wrong.

@@ -12,9 +12,6 @@ use crate::model::{Reason, Sha256};
 /// Time that tools may take over one document and all that is inside it: some hundred pages by OCR.
 const TOOLS: Duration = Duration::from_secs(900);
 
-/// So many things inside one document are listed, those that can't be read included.
-const MOST_LISTED: usize = 10_000;
-
 /// Grows by members, shrinks by what reading them takes.
 pub(super) struct Tree {
     /// Processor time left.
@@ -73,13 +70,7 @@ impl Tree {
 
     /// Notes a member that can't be read. Of more than can be listed, one stands for all.
     pub(super) fn lose(&mut self, name: &str, why: Unreadable) {
-        if self.members.len() > MOST_LISTED {
-            return;
-        }
-        let is_last = self.members.len() == MOST_LISTED;
-        let why =
-            if is_last { Unreadable::new(Reason::TooLarge, "more inside the file can't be read than is listed") } else { why };
-        let is_listed = is_last || why.reason != Reason::TooLarge || !self.told;
+        let is_listed = why.reason != Reason::TooLarge || !self.told;
         self.told |= why.reason == Reason::TooLarge && self.members.len() > 100;
         if !is_listed || self.members.len() > self.most_members {
             return;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Cursor;
 
-use calamine::{Data, DataRef, DataType, Ods, Reader, Xls, Xlsb, Xlsx};
+use calamine::{Cell, Data, DataRef, DataType, Ods, Reader, Xls, Xlsb, Xlsx};
 
 use super::package;
 use crate::extract::Unreadable;
@@ -37,26 +37,17 @@ pub(in crate::extract) fn read(bytes: Vec<u8>, desk: &mut Desk) -> Answer {
     if media_type == XLSB {
         let mut book = Xlsb::new(Cursor::new(&bytes)).map_err(|error| refusal(&error))?;
         for (number, name) in (1..).zip(book.sheet_names()) {
-            writer.page(number);
-            let mut sheet = Sheet::new(&name, &mut writer);
+            let sheet = Sheet::begin(number, &name, &mut writer);
             // A chart sheet has no cells.
             let Ok(mut cells) = book.worksheet_cells_reader(&name) else { continue };
-            while let Some(cell) = cells.next_cell().map_err(|error| refusal(&error))? {
-                sheet.cell(cell.get_position(), shown_ref(cell.get_value()), &mut writer);
-            }
-            sheet.finish(&mut writer);
+            sheet.fill(&mut writer, || cells.next_cell())?;
         }
     } else {
         let mut book = Xlsx::new(Cursor::new(&bytes)).map_err(|error| refusal(&error))?;
         for (number, name) in (1..).zip(book.sheet_names()) {
-            writer.page(number);
-            let mut sheet = Sheet::new(&name, &mut writer);
-            // A chart sheet has no cells.
+            let sheet = Sheet::begin(number, &name, &mut writer);
             let Ok(mut cells) = book.worksheet_cells_reader(&name) else { continue };
-            while let Some(cell) = cells.next_cell().map_err(|error| refusal(&error))? {
-                sheet.cell(cell.get_position(), shown_ref(cell.get_value()), &mut writer);
-            }
-            sheet.finish(&mut writer);
+            sheet.fill(&mut writer, || cells.next_cell())?;
         }
     }
     let mut lost = 0;
@@ -92,13 +83,9 @@ where
     R::Error: std::fmt::Display,
 {
     for (number, name) in (1..).zip(book.sheet_names()) {
-        writer.page(number);
-        let range = match book.worksheet_range(&name) {
-            Ok(range) => range,
-            Err(error) => return Err(refusal(&error)),
-        };
+        let mut sheet = Sheet::begin(number, &name, writer);
+        let range = book.worksheet_range(&name).map_err(|error| refusal(&error))?;
         let (top, left) = range.start().unwrap_or_default();
-        let mut sheet = Sheet::new(&name, writer);
         for (row, column, value) in range.used_cells() {
             sheet.cell((top + row as u32, left + column as u32), shown(value), writer);
         }
@@ -118,9 +105,24 @@ struct Sheet {
 }
 
 impl Sheet {
-    fn new(name: &str, writer: &mut Writer) -> Self {
+    /// Begins the sheet's page, under its name.
+    fn begin(number: u32, name: &str, writer: &mut Writer) -> Self {
+        writer.page(number);
         writer.heading(1, name);
         Self { names: BTreeMap::new(), candidate: None, row: BTreeMap::new(), at: None }
+    }
+
+    /// Takes cells as they come, to the last.
+    fn fill<'a, E: std::fmt::Display>(
+        mut self,
+        writer: &mut Writer,
+        mut next: impl FnMut() -> Result<Option<Cell<DataRef<'a>>>, E>,
+    ) -> Result<(), Unreadable> {
+        while let Some(cell) = next().map_err(|error| refusal(&error))? {
+            self.cell(cell.get_position(), shown_ref(cell.get_value()), writer);
+        }
+        self.finish(writer);
+        Ok(())
     }
 
     fn cell(&mut self, (row, column): (u32, u32), value: String, writer: &mut Writer) {
