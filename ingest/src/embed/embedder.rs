@@ -13,9 +13,17 @@ use super::builtin::{self, Builtin};
 use super::{Backend, EmbedError, EmbedOptions, Embedded, Lane, ModelSpec, Purpose, folder, named, runtime};
 use crate::model::Fingerprint;
 
-/// How bulk threads are ranked against everything else on Linux: they take what is left over, so that queries stay quick.
+/// How threads that do bulk work are ranked on Linux.
 #[cfg(target_os = "linux")]
-const BULK_NICENESS: i32 = 5;
+const BULK_NICENESS: i32 = 10;
+
+/// Ranks the calling thread behind those that answer queries, and with it every thread and process that it starts from now on.
+/// Does nothing but on Linux, where each thread has a rank of its own.
+pub fn give_way() {
+    // Where it is forbidden, nothing is lost but the courtesy.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, BULK_NICENESS);
+}
 
 /// Makes one loaded model for one thread.
 pub type Make = Arc<dyn Fn(Lane) -> Result<Box<dyn Backend>, EmbedError> + Send + Sync>;
@@ -267,10 +275,8 @@ struct Worker {
 
 impl Worker {
     fn run(mut self) {
-        #[cfg(target_os = "linux")]
         if self.lane == Lane::Bulk {
-            // On Linux this ranks the calling thread alone. Where it is forbidden, nothing is lost but the courtesy.
-            let _ = rustix::process::setpriority_process(None, BULK_NICENESS);
+            give_way();
         }
         loop {
             let next = match self.idle {

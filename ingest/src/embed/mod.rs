@@ -23,7 +23,7 @@ mod tokens;
 
 pub use backend::{Backend, Embedded, Lane, Purpose};
 pub use builtin::peer;
-pub use embedder::{Custom, Embedder, Make};
+pub use embedder::{Custom, Embedder, Make, give_way};
 pub use fakes::HashBackend;
 pub use named::{NamedFiles, named_files, named_models};
 pub use runtime::disable_telemetry;

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use crate::chunk::{ChunkOptions, Chunker};
+use crate::embed;
 use crate::embed::set::Embedders;
 use crate::extract::{ExtractOptions, Extractor, Source};
 use crate::index::records::{CollectionRecord, DocumentRecord};
@@ -355,13 +356,18 @@ impl Pipeline {
     }
 }
 
+/// Starts a thread that does bulk work; readers and writers that it starts give way to queries as it does.
 fn spawn(
     name: &str,
     shared: &Arc<Shared>,
     work: impl FnOnce(&Shared) + Send + 'static,
 ) -> Result<JoinHandle<()>, PipelineError> {
     let shared = shared.clone();
-    Ok(std::thread::Builder::new().name(name.into()).spawn(move || work(&shared))?)
+    let courteous = move || {
+        embed::give_way();
+        work(&shared);
+    };
+    Ok(std::thread::Builder::new().name(name.into()).spawn(courteous)?)
 }
 
 /// Waits for threads to end. Those that take longer are left to the end of the process.
