@@ -137,18 +137,24 @@ impl Ask {
         Ok(self.passages(question, limit, &collections)?)
     }
 
-    /// Has a language model go on with a conversation as it is, without documents. None where no language model is configured
+    /// Has a language model go on with a conversation about the named collections (`None` means all) as it is, without documents. None where no language model is configured
     /// or none can.
-    pub fn complete(&self, turns: &[Turn], cancel: &Cancel) -> Option<(Completed, GeneratorInfo)> {
+    pub fn complete(
+        &self,
+        collections: Option<&[String]>,
+        turns: &[Turn],
+        cancel: &Cancel,
+    ) -> Result<Option<(Completed, GeneratorInfo)>, AskError> {
+        let walls = walls(&self.open(&self.named(collections)?, collections.is_none())?);
         for generator in self.generators.iter() {
-            match generator.complete(turns, cancel) {
-                Some(Ok(completed)) => return Some((completed, generator.info())),
-                Some(Err(GeneratorError::Cancelled)) => return None,
+            match generator.complete(turns, &walls, cancel) {
+                Some(Ok(completed)) => return Ok(Some((completed, generator.info()))),
+                Some(Err(GeneratorError::Cancelled)) => return Ok(None),
                 Some(Err(error)) => tell_failure(generator.as_ref(), &error),
                 None => {}
             }
         }
-        None
+        Ok(None)
     }
 
     /// Vectors of texts as questions, by the active model.
@@ -240,10 +246,12 @@ impl Ask {
         words: &mut Words,
         tell: &mut dyn FnMut(Step<'_>),
     ) -> Result<Answer, Stop> {
+        let walls = walls(from);
         loop {
             let request = GenerateRequest {
                 question: question.text,
                 passages: passages.as_slice(),
+                walls: &walls,
                 history: question.history,
                 cancel: question.cancel,
             };
@@ -298,6 +306,13 @@ impl Ask {
         }
         Ok(opened)
     }
+}
+
+/// The collections' ids, sorted.
+fn walls(collections: &[Arc<Collection>]) -> Vec<CollectionId> {
+    let mut ids: Vec<CollectionId> = collections.iter().map(|collection| collection.id()).collect();
+    ids.sort();
+    ids
 }
 
 /// Why a generator's answer was not taken.

@@ -4,11 +4,13 @@
 //! down where it is made.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+pub use reqwest::RequestBuilder;
 use reqwest::redirect::Policy;
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{Method, StatusCode};
 
 /// Installs the one TLS provider of the process. `main` calls it once; a second call does nothing.
 pub fn install_crypto() {
@@ -79,6 +81,15 @@ pub struct ClientOptions {
     pub https_only: bool,
 }
 
+/// Where a name leads, decided once.
+#[derive(Clone, Debug)]
+pub struct Pinned {
+    /// The name, or an address as text.
+    pub host: String,
+    /// The one address that it leads to.
+    pub address: SocketAddr,
+}
+
 impl Egress {
     /// `proxy` is the one that the configuration names, if it names one.
     pub fn new(proxy: Option<String>) -> Self {
@@ -94,6 +105,14 @@ impl Egress {
             builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(failed)?);
         }
         Ok(Client { http: builder.build().map_err(failed)?, name, counts: Arc::clone(&self.counts) })
+    }
+
+    /// Makes a client that asks no name service: `pinned.host` is at `pinned.address`, and no proxy stands between.
+    pub fn pinned_client(&self, options: ClientOptions, pinned: &Pinned) -> Result<Client, EgressError> {
+        let name = options.name;
+        let failed = |error: reqwest::Error| EgressError::Client { name, reason: chain(&error.without_url()) };
+        let http = plain(options).resolve(&pinned.host, pinned.address).build().map_err(failed)?;
+        Ok(Client { http, name, counts: Arc::clone(&self.counts) })
     }
 
     /// Makes a client for a Unix socket on this machine; the host in its addresses means nothing.

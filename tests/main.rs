@@ -1,6 +1,7 @@
 //! The integration tests, one binary: each module is a subject, tried from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr, missing_docs)]
 
+mod attest;
 mod bombs;
 mod canary;
 mod cli;

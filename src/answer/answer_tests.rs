@@ -45,9 +45,10 @@ fn lease() -> Vec<Hit> {
 fn answer(question: &str, passages: &[Hit]) -> Answer {
     let mut streamed = String::new();
     let generated = Extracts
-        .generate(&GenerateRequest { question, passages, history: &[], cancel: &Cancel::never() }, &mut |piece: &str| {
-            streamed.push_str(piece)
-        })
+        .generate(
+            &GenerateRequest { question, passages, walls: &[], history: &[], cancel: &Cancel::never() },
+            &mut |piece: &str| streamed.push_str(piece),
+        )
         .unwrap();
     assert_eq!(streamed, generated.text, "what is streamed is what is answered");
     cite(generated, passages, Extracts.info(), |hit, span| {
@@ -101,8 +102,13 @@ fn what_the_documents_do_not_say_is_not_found() {
 #[test]
 fn a_quote_that_is_no_longer_stored_is_no_answer() {
     let passages = lease();
-    let request =
-        GenerateRequest { question: "What is the monthly rent?", passages: &passages, history: &[], cancel: &Cancel::never() };
+    let request = GenerateRequest {
+        question: "What is the monthly rent?",
+        passages: &passages,
+        walls: &[],
+        history: &[],
+        cancel: &Cancel::never(),
+    };
     let generated = Extracts.generate(&request, &mut |_| ()).unwrap();
     let altered = cite(generated.clone(), &passages, Extracts.info(), |_, _| Ok::<_, ()>(Some("The monthly rent".to_owned())));
     assert!(!altered.unwrap().grounded);

@@ -1,51 +1,61 @@
-//! A local language model behind an OpenAI-compatible server (llama.cpp, vLLM, Ollama, LM Studio), asked by streaming chat
-//! completions.
+//! A local language model behind an OpenAI-compatible server (llama.cpp, vLLM, LM Studio, MLX) or an Ollama, asked by streaming
+//! chats: attested before each answer, and never shown one collection's prompt beside another's.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use strongroom_ingest::model::CollectionId;
 use tokio::time::timeout;
 
+use super::attest::{AttestOptions, Attestor, Isolation, Kind};
 use super::events::Events;
+use super::prompt::{self, Prompt};
 use super::rewrite::Rewriter;
-use super::{Cancel, GenerateRequest, Generated, Generator, GeneratorError, GeneratorInfo, Role, Turn, Usage, prompt};
-use crate::egress::{Client, ClientOptions, Egress, EgressError, Redirects, Response};
+use super::stream::Written;
+use super::{Cancel, GenerateRequest, Generated, Generator, GeneratorError, GeneratorInfo, Role, Turn, Usage};
+use crate::egress::{Client, Egress, EgressError, RequestBuilder, Response};
 
-/// How long making a connection may take: it is near.
-const CONNECT: Duration = Duration::from_secs(5);
 /// An answer may take this long in all, however lively it is.
 const LONGEST: Duration = Duration::from_secs(1800);
 /// Bytes of an answer that is not streamed, at most.
 const MOST_BYTES: usize = 4 << 20;
 /// Below this many tokens it makes no sense to try again with fewer passages.
 const LEAST_ROOM: usize = 400;
-/// Some models think aloud before they answer; nobody asked for that.
-const THINKING: (&str, &str) = ("<think>", "</think>");
+/// Tokens that a model takes in where neither it nor the configuration says.
+const CONTEXT: usize = 4096;
+/// Tokens that a chat template adds to each message, at most.
+const TEMPLATE: usize = 12;
+/// How often a prompt is cut anew to what the model itself counts.
+const CUTS: usize = 3;
 
 /// Which model, and how it is asked.
 pub struct ChatOptions {
     /// Its name in the configuration.
     pub name: String,
-    /// Its name there.
-    pub model: String,
-    /// Base URL of its API, without a slash at the end.
-    pub url: String,
-    /// Its key.
-    pub key: Option<String>,
-    /// Tokens that it takes in at once, its answer included.
-    pub context: usize,
+    /// What it must be to be used.
+    pub attest: AttestOptions,
+    /// Tokens that it takes in at once, its answer included; none where it says so itself.
+    pub context: Option<usize>,
     /// Tokens that an answer may have.
     pub answer_tokens: usize,
     /// How long it may be silent.
     pub silence: Duration,
+    /// Whether it may serve several collections though it cannot keep their prompts apart.
+    pub shared_cache: bool,
 }
 
 /// One model.
 pub struct ChatModel {
     options: ChatOptions,
-    client: Client,
+    attestor: Attestor,
+    /// Makes salts that nobody else can guess; none where the system gives no random bytes.
+    secret: Option<[u8; 16]>,
+    /// The collections that a model serves which cannot keep prompts apart: the first ones asked about.
+    serves: Mutex<Option<Vec<CollectionId>>>,
 }
 
 /// What a model wrote when it was asked without passages.
@@ -57,29 +67,57 @@ pub struct Completed {
     pub usage: Usage,
 }
 
-/// The client that all models are asked through.
-///
-/// # Errors
-/// If it cannot be made.
-pub fn chat_client(egress: &Egress) -> Result<Client, EgressError> {
-    egress.client(ClientOptions {
-        name: "generator",
-        redirects: Redirects::None,
-        connect: CONNECT,
-        // Each model has a patience of its own, which is shorter.
-        pause: LONGEST,
-        https_only: false,
-    })
+/// A model that may be asked now.
+struct Attested {
+    client: Client,
+    kind: Kind,
+    /// Tokens that a prompt may have.
+    room: usize,
+    context: usize,
+    salt: Option<String>,
 }
 
 impl ChatModel {
-    /// A model that is asked through `client`.
-    pub fn new(options: ChatOptions, client: Client) -> Self {
-        Self { options, client }
+    /// A model that is reached through clients of `egress`.
+    pub fn new(options: ChatOptions, egress: Egress) -> Self {
+        let attestor = Attestor::new(options.attest.clone(), egress);
+        let mut secret = [0; 16];
+        let random = rustls::crypto::ring::default_provider().secure_random.fill(&mut secret);
+        Self { options, attestor, secret: random.ok().map(|()| secret), serves: Mutex::default() }
     }
 
-    /// Asks, and hands out what comes. Blocks; there must be a runtime around, but not on this thread.
-    fn ask(&self, turns: &[Turn], cancel: &Cancel, sink: &mut dyn FnMut(&str)) -> Result<Completed, GeneratorError> {
+    /// Finds out what it is now, and whether it may be asked about these collections.
+    async fn attested(&self, walls: &[CollectionId]) -> Result<Attested, GeneratorError> {
+        let (client, found, kind) = self.attestor.attest().await?;
+        if found.isolation == Isolation::None && !self.options.shared_cache {
+            let mut serves = self.serves.lock().unwrap_or_else(PoisonError::into_inner);
+            if serves.get_or_insert_with(|| walls.to_vec()) != walls {
+                let why = "it cannot keep what it remembers of prompts apart, and has served another collection: \
+                           `shared_cache = true` allows that";
+                return Err(GeneratorError::Refused(why.into()));
+            }
+        }
+        let said = found.context.unwrap_or(usize::MAX);
+        // An Ollama takes in as much as it is told to, and says what its model could.
+        let context =
+            self.options.context.unwrap_or(if kind == Kind::Ollama { CONTEXT } else { found.context.unwrap_or(CONTEXT) });
+        let context = context.min(said);
+        let salt = if found.isolation == Isolation::Salted { Some(self.salt(walls)?) } else { None };
+        let room = context.saturating_sub(self.options.answer_tokens.min(context / 2));
+        Ok(Attested { client, kind, room, context, salt })
+    }
+
+    fn salt(&self, walls: &[CollectionId]) -> Result<String, GeneratorError> {
+        let no_random = || GeneratorError::Failed("this system gives no random bytes to keep collections apart with".into());
+        let mut hasher = Sha256::new();
+        hasher.update(self.secret.ok_or_else(no_random)?);
+        walls.iter().for_each(|id| hasher.update(id.to_string()));
+        let bytes: [u8; 32] = hasher.finalize().into();
+        Ok(bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
+    }
+
+    /// Runs something that waits for the model. Blocks; there must be a runtime around, but not on this thread.
+    fn wait<T>(&self, cancel: &Cancel, work: impl Future<Output = Result<T, GeneratorError>>) -> Result<T, GeneratorError> {
         let runtime = tokio::runtime::Handle::try_current()
             .map_err(|_| GeneratorError::Failed("it is asked outside of a running server".into()))?;
         runtime.block_on(async {
@@ -87,34 +125,92 @@ impl ChatModel {
                 biased;
                 // Dropping the request closes its connection, which is how such servers learn that they may stop.
                 () = cancel.cancelled() => Err(GeneratorError::Cancelled),
-                asked = timeout(LONGEST, self.stream(turns, sink)) => asked.unwrap_or_else(|_| Err(self.silent())),
+                done = timeout(LONGEST, work) => done.unwrap_or_else(|_| Err(self.silent())),
             }
         })
     }
 
-    async fn stream(&self, turns: &[Turn], sink: &mut dyn FnMut(&str)) -> Result<Completed, GeneratorError> {
-        let body = json!({
-            "model": self.options.model,
-            "messages": turns.iter().map(message).collect::<Vec<_>>(),
-            "stream": true,
-            "stream_options": { "include_usage": true },
-            "temperature": 0,
-            "max_tokens": self.options.answer_tokens,
-        });
-        let mut request = self.client.request(Method::POST, &format!("{}/chat/completions", self.options.url)).json(&body);
-        if let Some(key) = &self.options.key {
-            request = request.bearer_auth(key);
+    /// The prompt as large as fits, by the model's own count where it gives one, else by a careful guess.
+    async fn prompt(&self, model: &Attested, request: &GenerateRequest<'_>, room: usize) -> Prompt {
+        let mut prompt = prompt::grounded(request, room);
+        let mut guess = room;
+        for _ in 0..CUTS {
+            if prompt.given.is_empty() {
+                break;
+            }
+            let Some(counted) = self.count(model, &prompt.messages).await else { break };
+            let fits = counted <= room;
+            if fits && (prompt.given.len() == request.passages.len() || counted * 10 > room * 9) {
+                break;
+            }
+            // What was guessed is to what was counted as what may be guessed is to the room there is.
+            let guessed: usize = prompt.messages.iter().map(|turn| prompt::tokens(&turn.text)).sum();
+            let next = guessed.saturating_mul(room) / counted.max(1);
+            // A little less, for passages are whole; and never more than was found not to fit.
+            let next = next - next / 50;
+            if fits && next <= guess {
+                break;
+            }
+            let larger = prompt::grounded(request, next);
+            if fits && larger.given.len() <= prompt.given.len() {
+                break;
+            }
+            (prompt, guess) = (larger, next);
         }
-        let sent = timeout(self.options.silence, self.client.send(request)).await.map_err(|_| self.silent())?;
+        prompt
+    }
+
+    /// How many tokens the messages are, by the model's own tokenizer; none where it does not count.
+    async fn count(&self, model: &Attested, messages: &[Turn]) -> Option<usize> {
+        let text: String = messages.iter().flat_map(|turn| [turn.text.as_str(), "\n"]).collect();
+        let body = match model.kind {
+            Kind::LlamaCpp => json!({ "content": text }),
+            Kind::Vllm => json!({ "model": self.options.attest.model, "prompt": text }),
+            Kind::Ollama | Kind::Other => return None,
+        };
+        let request = self.request(model, &format!("{}/tokenize", self.root())).json(&body);
+        let response = timeout(self.options.silence, model.client.send(request)).await.ok()?.ok()?;
+        if response.status() != StatusCode::OK {
+            return None;
+        }
+        let body = response.body(MOST_BYTES).await.ok()?;
+        let counted: Counted = serde_json::from_slice(&body).ok()?;
+        let tokens = counted.count.or(counted.tokens.map(|tokens| tokens.len()))?;
+        Some(tokens + messages.len() * TEMPLATE)
+    }
+
+    /// The server's address without the API's path.
+    fn root(&self) -> &str {
+        self.options.attest.url.trim_end_matches('/').trim_end_matches("/v1")
+    }
+
+    fn request(&self, model: &Attested, url: &str) -> RequestBuilder {
+        let request = model.client.request(Method::POST, url);
+        match &self.options.attest.key {
+            Some(key) => request.bearer_auth(key),
+            None => request,
+        }
+    }
+
+    /// Asks, and hands out what comes.
+    async fn ask(&self, model: &Attested, turns: &[Turn], sink: &mut dyn FnMut(&str)) -> Result<Completed, GeneratorError> {
+        let (url, body) = self.body(model, turns);
+        let request = self.request(model, &url).json(&body);
+        let sent = timeout(self.options.silence, model.client.send(request)).await.map_err(|_| self.silent())?;
         let response = sent.map_err(|error| GeneratorError::Unreachable(error.to_string()))?;
         if response.status() != StatusCode::OK {
             return Err(self.refused(response).await);
         }
-        let streams =
-            response.headers().get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        let kind = response.headers().get("content-type").map(|kind| kind.as_bytes().to_vec()).unwrap_or_default();
         let mut written = Written::default();
-        if streams {
-            self.read(response, &mut written, sink).await?;
+        if kind.starts_with(b"text/event-stream") {
+            let mut events = Events::of_events();
+            self.read(response, &mut events, |data, written: &mut Written, sink| written.event(data, sink), &mut written, sink)
+                .await?;
+        } else if model.kind == Kind::Ollama {
+            let mut lines = Events::of_lines();
+            self.read(response, &mut lines, |line, written: &mut Written, sink| written.line(line, sink), &mut written, sink)
+                .await?;
         } else {
             // It does not stream, or it is something else altogether.
             let body = timeout(self.options.silence, response.body(MOST_BYTES)).await.map_err(|_| self.silent())?;
@@ -128,19 +224,47 @@ impl ChatModel {
         Ok(completed)
     }
 
+    /// Where a conversation is sent, and as what.
+    fn body(&self, model: &Attested, turns: &[Turn]) -> (String, Value) {
+        let messages: Vec<Value> = turns.iter().map(message).collect();
+        let name = &self.options.attest.model;
+        if model.kind == Kind::Ollama {
+            // Only its own API is told how much it is to take in; asked by OpenAI's it cuts prompts without a word.
+            let options = json!({ "num_ctx": model.context, "num_predict": self.options.answer_tokens, "temperature": 0 });
+            let body = json!({ "model": name, "messages": messages, "stream": true, "options": options });
+            return (format!("{}/api/chat", self.root()), body);
+        }
+        let mut body = json!({
+            "model": name,
+            "messages": messages,
+            "stream": true,
+            "stream_options": { "include_usage": true },
+            "temperature": 0,
+            "max_tokens": self.options.answer_tokens,
+        });
+        if model.kind == Kind::LlamaCpp {
+            body["cache_prompt"] = json!(false);
+        }
+        if let Some(salt) = &model.salt {
+            body["cache_salt"] = json!(salt);
+        }
+        (format!("{}/chat/completions", self.options.attest.url.trim_end_matches('/')), body)
+    }
+
     async fn read(
         &self,
         mut response: Response,
+        events: &mut Events,
+        mut take: impl FnMut(&str, &mut Written, &mut dyn FnMut(&str)) -> Result<(), GeneratorError>,
         written: &mut Written,
         sink: &mut dyn FnMut(&str),
     ) -> Result<(), GeneratorError> {
-        // Nothing that keeps to `max_tokens` is as long.
+        // Nothing that keeps to its limit is as long.
         let most = self.options.answer_tokens.saturating_mul(32).saturating_add(MOST_BYTES);
-        let mut events = Events::default();
         while !written.done {
             let chunk = timeout(self.options.silence, response.chunk()).await.map_err(|_| self.silent())?;
             let Some(chunk) = chunk.map_err(broke_off)? else { break };
-            let fits = events.push(&chunk, |data| written.event(data, sink))?;
+            let fits = events.push(&chunk, |data| take(data, written, sink))?;
             if !fits || written.text.len() > most {
                 return Err(GeneratorError::Failed("its answer does not end".into()));
             }
@@ -180,35 +304,52 @@ impl ChatModel {
 
 impl Generator for ChatModel {
     fn info(&self) -> GeneratorInfo {
-        GeneratorInfo { name: self.options.name.clone(), model: self.options.model.clone(), local: true }
+        let attested = self.attestor.last();
+        let (name, model) = (self.options.name.clone(), self.options.attest.model.clone());
+        GeneratorInfo { name, model, local: attested.is_some(), attested }
     }
 
     fn generate(&self, request: &GenerateRequest<'_>, sink: &mut dyn FnMut(&str)) -> Result<Generated, GeneratorError> {
-        let mut room = self.options.context.saturating_sub(self.options.answer_tokens);
-        loop {
-            let prompt = prompt::grounded(request, room);
-            if prompt.given.is_empty() {
-                // Without a passage there is nothing that it could answer from.
-                return Ok(Generated { left_out: request.passages.len(), ..Generated::default() });
-            }
-            let mut rewriter = Rewriter::new(request.passages, &prompt.given);
-            let asked = self.ask(&prompt.messages, request.cancel, &mut |piece| rewriter.push(piece, sink));
-            match asked {
-                // Its tokens are smaller than we thought, or its context is. Nothing was written yet.
-                Err(GeneratorError::TooLong) if room / 2 >= LEAST_ROOM => room /= 2,
-                Err(error) => return Err(error),
-                Ok(completed) => {
-                    let (text, quotes) = rewriter.finish(sink);
-                    let left_out = request.passages.len() - prompt.given.len();
-                    return Ok(Generated { text, quotes, left_out, usage: completed.usage });
+        self.wait(request.cancel, async {
+            let model = self.attested(request.walls).await?;
+            let mut room = model.room;
+            loop {
+                let prompt = self.prompt(&model, request, room).await;
+                if prompt.given.is_empty() {
+                    // Without a passage there is nothing that it could answer from.
+                    return Ok(Generated { left_out: request.passages.len(), ..Generated::default() });
+                }
+                let mut rewriter = Rewriter::new(request.passages, &prompt.given);
+                let asked = self.ask(&model, &prompt.messages, &mut |piece| rewriter.push(piece, sink)).await;
+                match asked {
+                    // Its tokens are smaller than we thought, or its context is. Nothing was written yet.
+                    Err(GeneratorError::TooLong) if room / 2 >= LEAST_ROOM => room /= 2,
+                    Err(error) => return Err(error),
+                    Ok(completed) => {
+                        let (text, quotes) = rewriter.finish(sink);
+                        let left_out = request.passages.len() - prompt.given.len();
+                        return Ok(Generated { text, quotes, left_out, usage: completed.usage });
+                    }
                 }
             }
-        }
+        })
     }
 
-    fn complete(&self, turns: &[Turn], cancel: &Cancel) -> Option<Result<Completed, GeneratorError>> {
-        Some(self.ask(turns, cancel, &mut |_| ()))
+    fn complete(&self, turns: &[Turn], walls: &[CollectionId], cancel: &Cancel) -> Option<Result<Completed, GeneratorError>> {
+        Some(self.wait(cancel, async {
+            let model = self.attested(walls).await?;
+            self.ask(&model, turns, &mut |_| ()).await
+        }))
     }
+}
+
+/// What a tokenizer counts.
+#[derive(Deserialize)]
+struct Counted {
+    #[serde(default)]
+    count: Option<usize>,
+    #[serde(default)]
+    tokens: Option<Vec<Value>>,
 }
 
 fn message(turn: &Turn) -> Value {
@@ -222,157 +363,4 @@ fn message(turn: &Turn) -> Value {
 
 fn broke_off(error: EgressError) -> GeneratorError {
     GeneratorError::Failed(format!("its answer broke off: {error}"))
-}
-
-/// What came so far.
-#[derive(Default)]
-struct Written {
-    text: String,
-    /// What may be the beginning of thinking aloud, or is within it.
-    held: String,
-    past_thinking: bool,
-    usage: Option<Usage>,
-    /// Whether it said why it stopped.
-    finished: bool,
-    /// Whether it said that nothing more comes.
-    done: bool,
-}
-
-/// One event of a stream, or the whole of an answer that is none.
-#[derive(Deserialize)]
-struct Chunk {
-    #[serde(default)]
-    choices: Vec<Choice>,
-    #[serde(default)]
-    usage: Option<Cost>,
-    #[serde(default)]
-    error: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct Choice {
-    #[serde(default)]
-    delta: Option<Said>,
-    #[serde(default)]
-    message: Option<Said>,
-    #[serde(default)]
-    finish_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Said {
-    #[serde(default)]
-    content: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Cost {
-    #[serde(default)]
-    prompt_tokens: u64,
-    #[serde(default)]
-    completion_tokens: u64,
-}
-
-impl Written {
-    fn event(&mut self, data: &str, sink: &mut dyn FnMut(&str)) -> Result<(), GeneratorError> {
-        if data == "[DONE]" {
-            self.done = true;
-            return Ok(());
-        }
-        self.chunk(data.as_bytes(), sink)
-    }
-
-    fn whole(&mut self, body: &[u8], sink: &mut dyn FnMut(&str)) -> Result<(), GeneratorError> {
-        self.chunk(body, sink)?;
-        self.flush(sink);
-        if self.text.is_empty() && !self.finished { Err(rubbish()) } else { Ok(()) }
-    }
-
-    fn chunk(&mut self, json: &[u8], sink: &mut dyn FnMut(&str)) -> Result<(), GeneratorError> {
-        let chunk: Chunk = serde_json::from_slice(json).map_err(|_| rubbish())?;
-        if chunk.error.is_some() {
-            return Err(GeneratorError::Failed("it says that it failed".into()));
-        }
-        if let Some(Cost { prompt_tokens, completion_tokens }) = chunk.usage {
-            self.usage = Some(Usage { prompt: prompt_tokens, completion: completion_tokens });
-        }
-        let Some(choice) = chunk.choices.into_iter().next() else { return Ok(()) };
-        self.finished |= choice.finish_reason.is_some();
-        if let Some(content) = choice.delta.or(choice.message).and_then(|said| said.content) {
-            self.content(&content, sink);
-        }
-        Ok(())
-    }
-
-    fn content(&mut self, content: &str, sink: &mut dyn FnMut(&str)) {
-        if self.past_thinking {
-            self.text.push_str(content);
-            sink(content);
-            return;
-        }
-        self.held.push_str(content);
-        let begun = self.held.trim_start();
-        if let Some(thought) = begun.strip_prefix(THINKING.0) {
-            if let Some((_, after)) = thought.split_once(THINKING.1) {
-                self.held = after.trim_start().to_owned();
-                self.flush(sink);
-            }
-        } else if !THINKING.0.starts_with(begun) {
-            self.flush(sink);
-        }
-    }
-
-    /// Hands out what was held, unless it is a thought that never ended.
-    fn flush(&mut self, sink: &mut dyn FnMut(&str)) {
-        let held = std::mem::take(&mut self.held);
-        if !self.past_thinking && held.trim_start().starts_with(THINKING.0) {
-            return;
-        }
-        self.past_thinking = true;
-        if !held.is_empty() {
-            self.text.push_str(&held);
-            sink(&held);
-        }
-    }
-}
-
-fn rubbish() -> GeneratorError {
-    GeneratorError::Failed("what it answered is no chat completion".into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn written(deltas: &[&str]) -> String {
-        let (mut written, mut out) = (Written::default(), String::new());
-        for delta in deltas {
-            let data = json!({ "choices": [{ "delta": { "content": delta } }] }).to_string();
-            written.event(&data, &mut |piece: &str| out.push_str(piece)).unwrap();
-        }
-        written.flush(&mut |piece: &str| out.push_str(piece));
-        assert_eq!(out, written.text);
-        out
-    }
-
-    #[test]
-    fn thinking_aloud_is_not_handed_out() {
-        assert_eq!(written(&["<th", "ink>hmm [1]", " so</thi", "nk>\n\nNinety", " days"]), "Ninety days");
-        assert_eq!(written(&["<", "b>x"]), "<b>x");
-        assert_eq!(written(&["\n", "Ninety"]), "\nNinety");
-        assert_eq!(written(&["<think>never ends"]), "");
-    }
-
-    #[test]
-    fn what_is_no_completion_is_an_error_and_not_repeated() {
-        for data in ["a secret", "[1,2]", r#"{"choices":3}"#, r#"{"error":{"message":"a secret"}}"#] {
-            let error = Written::default().event(data, &mut |_| ()).unwrap_err();
-            assert!(!error.to_string().contains("secret"), "{error}");
-        }
-        assert!(Written::default().whole(b"{}", &mut |_| ()).is_err());
-        let whole = br#"{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":1}}"#;
-        let mut read = Written::default();
-        read.whole(whole, &mut |_| ()).unwrap();
-        assert_eq!((read.text.as_str(), read.usage), ("Hi", Some(Usage { prompt: 3, completion: 1 })));
-    }
 }

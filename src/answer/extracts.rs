@@ -4,6 +4,8 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
+use strongroom_ingest::model::CollectionId;
+
 use super::support::{Wanted, words};
 use super::{Cancel, Completed, GenerateRequest, Generated, Generator, GeneratorError, GeneratorInfo, Quote, Turn, sentences};
 use crate::retrieve::Hit;
@@ -46,7 +48,7 @@ struct Candidate {
 
 impl Generator for Extracts {
     fn info(&self) -> GeneratorInfo {
-        GeneratorInfo { name: "extracts".to_owned(), model: "verbatim sentences".to_owned(), local: true }
+        GeneratorInfo { name: "extracts".to_owned(), model: "verbatim sentences".to_owned(), local: true, attested: None }
     }
 
     fn generate(&self, request: &GenerateRequest<'_>, sink: &mut dyn FnMut(&str)) -> Result<Generated, GeneratorError> {
@@ -67,7 +69,7 @@ impl Generator for Extracts {
         Ok(generated)
     }
 
-    fn complete(&self, _: &[Turn], _: &Cancel) -> Option<Result<Completed, GeneratorError>> {
+    fn complete(&self, _: &[Turn], _: &[CollectionId], _: &Cancel) -> Option<Result<Completed, GeneratorError>> {
         None
     }
 }

@@ -1,5 +1,6 @@
 //! Passages to an answer: a generator behind a trait, citations checked against the stored text.
 
+mod attest;
 mod cancel;
 mod chat;
 mod events;
@@ -7,17 +8,20 @@ mod extracts;
 mod prompt;
 mod rewrite;
 mod sentences;
+mod stream;
 mod support;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use strongroom_ingest::index::DocumentRef;
-use strongroom_ingest::model::{Span, VersionId};
+use strongroom_ingest::model::{CollectionId, Span, VersionId};
 
 use crate::retrieve::Hit;
 
+pub use attest::{AttestOptions, Attestation};
 pub use cancel::{Cancel, Waiting, waiting};
-pub use chat::{ChatModel, ChatOptions, Completed, chat_client};
+pub use chat::{ChatModel, ChatOptions, Completed};
 pub use extracts::Extracts;
 pub(crate) use support::names;
 
@@ -31,8 +35,10 @@ pub struct GeneratorInfo {
     pub name: String,
     /// Its model.
     pub model: String,
-    /// Whether it runs on this machine or an allowed private address.
+    /// Whether it runs on this machine or an allowed private address, and nothing that was found out says otherwise.
     pub local: bool,
+    /// What was found out; none for the built-in one, which has nobody to ask.
+    pub attested: Option<Arc<Attestation>>,
 }
 
 /// A claim's source: a slice of a document.
@@ -82,6 +88,8 @@ pub struct GenerateRequest<'a> {
     pub question: &'a str,
     /// What it may use, best first.
     pub passages: &'a [Hit],
+    /// The collections asked about, sorted: what a model remembers of one must not reach another.
+    pub walls: &'a [CollectionId],
     /// What was said before, oldest first.
     pub history: &'a [Turn],
     /// Whether somebody still waits.
@@ -148,6 +156,9 @@ pub enum GeneratorError {
     /// It was silent for longer than it may.
     #[error("it was silent for {0} s")]
     Silent(u64),
+    /// It is not what may be used: another place, other weights, or one that mixes collections.
+    #[error("it is not used: {0}")]
+    Refused(String),
     /// It says that the prompt is too long for it.
     #[error("the prompt is too long for it: set its `context` to what it takes")]
     TooLong,
@@ -165,9 +176,9 @@ pub trait Generator: Send + Sync {
     fn info(&self) -> GeneratorInfo;
     /// Writes an answer. Each piece of its text goes to `sink` as soon as it is written; what was handed out is void on an error.
     fn generate(&self, request: &GenerateRequest<'_>, sink: &mut dyn FnMut(&str)) -> Result<Generated, GeneratorError>;
-    /// Has a language model go on with a conversation, without passages and without citations; none where this is no language
-    /// model.
-    fn complete(&self, turns: &[Turn], cancel: &Cancel) -> Option<Result<Completed, GeneratorError>>;
+    /// Has a language model go on with a conversation about these collections, without passages and without citations; none where
+    /// this is no language model.
+    fn complete(&self, turns: &[Turn], walls: &[CollectionId], cancel: &Cancel) -> Option<Result<Completed, GeneratorError>>;
 }
 
 /// Makes an answer of what a generator wrote. `stored` reads the slice of a version from the store, now; a citation is

@@ -100,7 +100,7 @@ mod tests {
 
     fn prompt(passages: &[Hit], history: &[Turn], room: usize) -> Prompt {
         let cancel = Cancel::never();
-        grounded(&GenerateRequest { question: "When?", passages, history, cancel: &cancel }, room)
+        grounded(&GenerateRequest { question: "When?", passages, walls: &[], history, cancel: &cancel }, room)
     }
 
     #[test]

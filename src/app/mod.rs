@@ -12,10 +12,10 @@ use strongroom_ingest::extract::ExtractOptions;
 use strongroom_ingest::index::{IndexError, Store, StoreOptions};
 use strongroom_ingest::pipeline::{Pipeline, PipelineError, PipelineOptions, WatchedRoot};
 
-use crate::answer::{self, ChatModel, ChatOptions, Generator};
+use crate::answer::{AttestOptions, ChatModel, ChatOptions, Generator};
 use crate::ask::Ask;
 use crate::config::{self, Config, format_size};
-use crate::egress::{Egress, EgressError};
+use crate::egress::Egress;
 use crate::http::{AllowedHosts, Door, Gate, KeyLimits, Limits, Metrics, Readiness, Recall, Via, Visitors};
 use crate::keys::{KeyError, Keys};
 use crate::models::Models;
@@ -52,9 +52,6 @@ pub enum AppError {
         /// Why.
         source: IndexError,
     },
-    /// The client for language models could not be made.
-    #[error("language models cannot be asked: {0}")]
-    Generators(#[from] EgressError),
     /// The keys could not be opened.
     #[error("the keys in the data folder cannot be used: {0}")]
     Keys(#[from] KeyError),
@@ -143,7 +140,7 @@ impl App {
         let ready = Arc::new(Readiness::new());
         ready.stores_open();
         let ask = Ask::new(Arc::clone(&store), Retriever::new(embedders.clone()), config.mixable())
-            .with_generators(generators(&config)?);
+            .with_generators(generators(&config));
         let metrics = Arc::new(Metrics::new());
         let keys = Keys::open(&config.data)?;
         let recall = Arc::default();
@@ -195,24 +192,29 @@ impl App {
 }
 
 /// The language models that write answers, in the order in which they are tried.
-fn generators(config: &Config) -> Result<Vec<Arc<dyn Generator>>, AppError> {
-    if config.generators.is_empty() {
-        return Ok(Vec::new());
-    }
-    let client = answer::chat_client(&Egress::default())?;
+fn generators(config: &Config) -> Vec<Arc<dyn Generator>> {
+    let egress = Egress::default();
     let model = |from: &config::Generator| -> Arc<dyn Generator> {
+        let attest = AttestOptions {
+            url: from.url.clone(),
+            model: from.model.clone(),
+            key: from.api_key.as_ref().map(|key| key.0.clone()),
+            ollama: from.kind == config::GeneratorKind::Ollama,
+            private: from.private.then_some(config::is_private as fn(_) -> _),
+            digest: from.digest.clone(),
+            file: from.file.clone(),
+        };
         let options = ChatOptions {
             name: from.name.clone(),
-            model: from.model.clone(),
-            url: from.url.clone(),
-            key: from.api_key.as_ref().map(|key| key.0.clone()),
+            attest,
             context: from.context,
             answer_tokens: from.answer_tokens,
             silence: from.timeout,
+            shared_cache: from.shared_cache,
         };
-        Arc::new(ChatModel::new(options, client.clone()))
+        Arc::new(ChatModel::new(options, egress.clone()))
     };
-    Ok(config.generators.iter().map(model).collect())
+    config.generators.iter().map(model).collect()
 }
 
 fn pipeline_options(config: &Config, purpose: Purpose) -> Result<PipelineOptions, AppError> {

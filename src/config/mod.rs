@@ -20,6 +20,7 @@ pub use show::{to_json, to_toml};
 pub use typed::{Typed, json_schema};
 pub use units::{format_duration, format_size, parse_duration, parse_size};
 pub use valid::*;
+pub use validate::models::is_private;
 
 /// Everything that was wrong with the configuration, one line each, the remedy included.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

@@ -210,8 +210,8 @@ fn what_is_not_possible_is_told_with_the_remedy() {
             "`generator.url`: \"https://203.0.113.9/v1\" is on the public internet",
         ),
         (
-            "[[generator]]\nname = \"a\"\nkind = \"openai\"\nurl = \"https://api.example/v1\"\nmodel = \"m\"\nprivate = true",
-            "`generator.url`: \"https://api.example/v1\" is a name, which may lead anywhere",
+            "[[generator]]\nname = \"a\"\nkind = \"openai\"\nurl = \"http://[::1]/v1\"\nmodel = \"m\"\ndigest = \"sha256:12\"",
+            "`generator.digest`: \"sha256:12\" is not `sha256:` and 64 hexadecimal digits",
         ),
         (
             "[[generator]]\nname = \"a\"\nkind = \"openai\"\nurl = \"http://[::1]/v1\"\nmodel = \"m\"\napi_key_env = \"NO_KEY\"",

@@ -267,7 +267,8 @@ pub struct TypedGenerator {
     pub name: String,
     /// The API it speaks.
     pub kind: TypedGeneratorKind,
-    /// Where it is, such as `http://127.0.0.1:8080/v1`.
+    /// Where it is, such as `http://127.0.0.1:8080/v1`. A name is looked up once, and must lead to this machine or, with `private`,
+    /// to a private network.
     pub url: String,
     /// The model's name there.
     pub model: String,
@@ -277,19 +278,27 @@ pub struct TypedGenerator {
     /// Whether it may be at an address of a private network. Without this only loopback addresses are taken.
     #[serde(default)]
     pub private: bool,
-    /// Tokens that the model takes in at once, its answer included. Passages that do not fit are left out.
-    #[serde(default = "default_context")]
-    pub context: u64,
+    /// Tokens that the model takes in at once, its answer included. Passages that do not fit are left out. Left out, it is what
+    /// the server says (llama.cpp, vLLM), else 4096; more than the server says is not used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<u64>,
     /// Tokens that an answer may have, at most.
     #[serde(default = "default_answer_tokens")]
     pub answer_tokens: u64,
     /// How long it may be silent before it is given up, such as `60s`. A model that is loaded first is silent meanwhile.
     #[serde(default = "default_generator_timeout")]
     pub timeout: String,
-}
-
-fn default_context() -> u64 {
-    4096
+    /// The only weights that may answer, as `sha256:…`: with others it is not used. Ollama reports its model's digest; for other
+    /// servers `file` is hashed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The file of its weights on this machine, for servers that report no digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// Whether it may serve several collections though it cannot be told to keep their prompts apart (Ollama, LM Studio, MLX). Without
+    /// this it serves the first collection that it is asked about, until the next start.
+    #[serde(default)]
+    pub shared_cache: bool,
 }
 
 fn default_answer_tokens() -> u64 {
@@ -306,7 +315,7 @@ fn default_generator_timeout() -> String {
 pub enum TypedGeneratorKind {
     /// Chat completions, as llama.cpp, vLLM and others have them.
     Openai,
-    /// Ollama; spoken to by chat completions too, so `url` ends in `/v1`.
+    /// Ollama, by its own API: only that is told how many tokens to take in.
     Ollama,
 }
 

@@ -178,12 +178,20 @@ pub struct Generator {
     pub model: String,
     /// Its key, if it wants one.
     pub api_key: Option<Secret>,
-    /// Tokens that it takes in at once, its answer included.
-    pub context: usize,
+    /// Whether it may be at an address of a private network.
+    pub private: bool,
+    /// Tokens that it takes in at once, its answer included; none where it says so itself.
+    pub context: Option<usize>,
     /// Tokens that an answer may have.
     pub answer_tokens: usize,
     /// How long it may be silent.
     pub timeout: Duration,
+    /// The only weights that may answer, as `sha256:…`.
+    pub digest: Option<String>,
+    /// The file of its weights.
+    pub file: Option<PathBuf>,
+    /// Whether it may serve several collections though it cannot keep their prompts apart.
+    pub shared_cache: bool,
 }
 
 /// A cloud language model.

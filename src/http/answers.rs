@@ -101,8 +101,42 @@ pub(super) struct GeneratorBody {
     pub name: String,
     /// Its model.
     pub model: String,
-    /// Whether it runs here.
+    /// Whether it runs here, and nothing that was found out says otherwise.
     pub local: bool,
+    /// What was found out about a language model before it was asked; left out for `extracts`, which asks nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attested: Option<AttestedBody>,
+}
+
+/// What is known of a local language model, and by what.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AttestedBody {
+    /// Address and port that it was asked at: where its name led once, and that was kept.
+    pub endpoint: String,
+    /// What serves it, as it says itself.
+    pub server: String,
+    /// The process that listens there, where the system tells.
+    pub process: Option<String>,
+    /// The weights, as `sha256:…`; null where nobody reports them and no file is named.
+    pub digest: Option<String>,
+    /// What it keeps of a prompt: `cache_off` and `salted` keep collections apart, `none` means that it cannot be told to.
+    pub isolation: &'static str,
+    /// What was checked, in words.
+    pub checked: String,
+}
+
+impl From<GeneratorInfo> for GeneratorBody {
+    fn from(info: GeneratorInfo) -> Self {
+        let attested = info.attested.map(|found| AttestedBody {
+            endpoint: found.endpoint.to_string(),
+            server: found.server.clone(),
+            process: found.process.clone(),
+            digest: found.digest.clone(),
+            isolation: found.isolation.as_str(),
+            checked: found.checked.clone(),
+        });
+        Self { name: info.name, model: info.model, local: info.local, attested }
+    }
 }
 
 impl From<Citation> for CitationBody {
@@ -123,12 +157,11 @@ impl From<Citation> for CitationBody {
 
 impl From<Asked> for AnswerResponse {
     fn from(asked: Asked) -> Self {
-        let GeneratorInfo { name, model, local } = asked.answer.generator;
         Self {
             answer: asked.answer.text,
             citations: asked.answer.citations.into_iter().map(CitationBody::from).collect(),
             grounded: asked.answer.grounded,
-            generator: GeneratorBody { name, model, local },
+            generator: asked.answer.generator.into(),
             unreadable: asked.unreadable,
             left_out: asked.answer.left_out,
             tried: asked.tried.into_iter().map(|Tried { name, why }| TriedBody { name, why }).collect(),

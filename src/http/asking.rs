@@ -103,9 +103,11 @@ impl Running {
 /// Runs a conversation without documents, given up once the future is dropped.
 pub(super) async fn completed(
     context: &Arc<Context>,
+    access: &Access,
+    collections: Vec<String>,
     turns: Vec<Turn>,
 ) -> Result<Option<(crate::answer::Completed, crate::answer::GeneratorInfo)>, Problem> {
     let (_waiting, cancel) = waiting();
-    let ask = context.door.ask.clone();
-    blocking(move || Ok::<_, Problem>(ask.complete(&turns, &cancel))).await
+    let ask = context.door.ask.within(access.reach());
+    blocking(move || Ok::<_, Problem>(ask.complete(Some(&collections), &turns, &cancel)?)).await
 }

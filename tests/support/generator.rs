@@ -1,7 +1,9 @@
 //! A language model that does what a test wants: an OpenAI-compatible server of a few lines.
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -36,10 +38,16 @@ pub struct Generator {
     pub hung_up: Receiver<()>,
     go_on: Sender<()>,
     play: Arc<Mutex<Play>>,
+    pages: Arc<Mutex<Pages>>,
+    counts: Arc<AtomicBool>,
 }
+
+/// What it says of itself, by path.
+type Pages = HashMap<&'static str, Value>;
 
 /// One request.
 pub struct Asked {
+    pub path: String,
     pub body: Value,
     pub authorization: Option<String>,
 }
@@ -52,20 +60,34 @@ impl Generator {
         let (gone, hung_up) = channel();
         let (go_on, steps) = channel();
         let (play, steps) = (Arc::new(Mutex::new(play)), Arc::new(Mutex::new(steps)));
-        let playing = Arc::clone(&play);
+        let pages = Arc::new(Mutex::new(Pages::new()));
+        let (playing, telling) = (Arc::clone(&play), Arc::clone(&pages));
+        let counts = Arc::new(AtomicBool::new(false));
+        let counting = Arc::clone(&counts);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let (tell, gone, steps) = (tell.clone(), gone.clone(), Arc::clone(&steps));
-                let play = playing.lock().unwrap().clone();
+                let counts = counting.load(Ordering::Relaxed);
+                let (play, pages) = (playing.lock().unwrap().clone(), telling.lock().unwrap().clone());
                 std::thread::spawn(move || {
                     // A connection that breaks is what some tests want.
-                    if serve(&stream.unwrap(), &play, &tell, &steps).is_err() {
+                    if serve(&stream.unwrap(), &play, &pages, counts, &tell, &steps).is_err() {
                         let _ = gone.send(());
                     }
                 });
             }
         });
-        Self { address, asked, hung_up, go_on, play }
+        Self { address, asked, hung_up, go_on, play, pages, counts }
+    }
+
+    /// Counts each character as a token from now on.
+    pub fn counts_characters(&self) {
+        self.counts.store(true, Ordering::Relaxed);
+    }
+
+    /// What it says at a path from now on.
+    pub fn says(&self, path: &'static str, what: Value) {
+        self.pages.lock().unwrap().insert(path, what);
     }
 
     /// How later requests are answered.
@@ -90,8 +112,29 @@ impl Generator {
     }
 }
 
-fn serve(stream: &TcpStream, play: &Play, tell: &Sender<Asked>, steps: &Mutex<Receiver<()>>) -> std::io::Result<()> {
+fn serve(
+    stream: &TcpStream,
+    play: &Play,
+    pages: &Pages,
+    counts: bool,
+    tell: &Sender<Asked>,
+    steps: &Mutex<Receiver<()>>,
+) -> std::io::Result<()> {
     let asked = read(stream)?;
+    if let Some(page) = pages.get(asked.path.as_str()) {
+        return refuse(stream, 200, &page.to_string());
+    }
+    if counts && asked.path == "/tokenize" {
+        let characters = asked.body["content"].as_str().unwrap_or_default().chars().count();
+        return refuse(stream, 200, &json!({ "tokens": vec![0; characters] }).to_string());
+    }
+    if !asked.path.contains("chat") {
+        return refuse(stream, 404, "{}");
+    }
+    if let (true, Play::Words(words)) = (asked.path == "/api/chat", play) {
+        let _ = tell.send(asked);
+        return lines(stream, words);
+    }
     let length = asked.body["messages"].to_string().len();
     let _ = tell.send(asked);
     match play {
@@ -125,6 +168,9 @@ fn serve(stream: &TcpStream, play: &Play, tell: &Sender<Asked>, steps: &Mutex<Re
 fn read(stream: &TcpStream) -> std::io::Result<Asked> {
     let mut reader = BufReader::new(stream);
     let (mut length, mut authorization) = (0, None);
+    let mut first = String::new();
+    reader.read_line(&mut first)?;
+    let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 || line == "\r\n" {
@@ -139,8 +185,21 @@ fn read(stream: &TcpStream) -> std::io::Result<Asked> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    let body: Value = serde_json::from_slice(&body).map_err(std::io::Error::other)?;
-    Ok(Asked { body, authorization })
+    let body: Value =
+        if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).map_err(std::io::Error::other)? };
+    Ok(Asked { path, body, authorization })
+}
+
+/// An answer as Ollama's own API streams it.
+fn lines(mut stream: &TcpStream, words: &[&str]) -> std::io::Result<()> {
+    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nConnection: close\r\n\r\n")?;
+    for word in words {
+        let line = json!({ "message": { "role": "assistant", "content": word }, "done": false });
+        stream.write_all(format!("{line}\n").as_bytes())?;
+    }
+    let end =
+        json!({ "message": { "role": "assistant", "content": "" }, "done": true, "prompt_eval_count": 11, "eval_count": 7 });
+    stream.write_all(format!("{end}\n").as_bytes())
 }
 
 fn said(stream: &TcpStream, words: &[&str]) -> std::io::Result<()> {

@@ -11,7 +11,7 @@ use super::typed::Typed;
 use super::valid::{Config, Embedding, Indexing, Log, Watch, model_named};
 use super::{ConfigError, Environment, parse_duration, parse_size, places};
 
-mod models;
+pub(super) mod models;
 mod network;
 
 /// Deleted text has to be gone from every file within a day.

@@ -38,7 +38,8 @@ pub(super) fn generators(typed: &Typed, environment: &Environment, faults: &mut 
         if timeout < Duration::from_millis(100) || timeout > Duration::from_secs(3600) {
             faults.add("generator.timeout", format!("{:?} is out of range: from 100ms to 1h", from.timeout));
         }
-        if !(512..=10_000_000).contains(&from.context) || from.answer_tokens == 0 || from.answer_tokens > from.context / 2 {
+        let context = from.context.unwrap_or(from.answer_tokens.saturating_mul(2).max(512));
+        if !(512..=10_000_000).contains(&context) || from.answer_tokens == 0 || from.answer_tokens > context / 2 {
             faults.add(
                 "generator.context",
                 format!(
@@ -53,16 +54,30 @@ pub(super) fn generators(typed: &Typed, environment: &Environment, faults: &mut 
             url: near(from, faults),
             model: from.model.clone(),
             api_key,
-            context: usize::try_from(from.context).unwrap_or(usize::MAX),
+            private: from.private,
+            context: from.context.map(|tokens| usize::try_from(tokens).unwrap_or(usize::MAX)),
             answer_tokens: usize::try_from(from.answer_tokens).unwrap_or(usize::MAX),
             timeout,
+            digest: digest(from, faults),
+            file: from.file.clone(),
+            shared_cache: from.shared_cache,
         });
     }
     generators
 }
 
-/// The address of a generator. Documents are sent there, so it is on this machine, or on a private network if that is said.
-/// Of a name other than `localhost` nobody knows where it leads.
+/// The digest that a generator is pinned to.
+fn digest(from: &TypedGenerator, faults: &mut Faults) -> Option<String> {
+    let digest = from.digest.as_ref()?;
+    let hexadecimal = digest.strip_prefix("sha256:").unwrap_or_default();
+    if hexadecimal.len() != 64 || !hexadecimal.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        faults.add("generator.digest", format!("{digest:?} is not `sha256:` and 64 hexadecimal digits"));
+    }
+    Some(digest.to_ascii_lowercase())
+}
+
+/// The address of a generator. Documents are sent there, so it is on this machine, or on a private network if that is said. A name
+/// is looked up when the generator is first asked, and held to the same.
 fn near(from: &TypedGenerator, faults: &mut Faults) -> String {
     let Some((url, place)) = url("generator.url", &from.url, faults) else {
         return String::new();
@@ -74,7 +89,7 @@ fn near(from: &TypedGenerator, faults: &mut Faults) -> String {
         Some(_) => {
             Some("is on the public internet, where no document is sent: a generator is on this machine or a private network")
         }
-        None => Some("is a name, which may lead anywhere: write the numeric address"),
+        None => None,
     };
     if let Some(remedy) = remedy {
         faults.add("generator.url", format!("{:?} {remedy}", from.url));
@@ -83,7 +98,7 @@ fn near(from: &TypedGenerator, faults: &mut Faults) -> String {
 }
 
 /// Whether nobody on the public internet has this address: RFC 1918, RFC 6598 (which overlay networks use), RFC 4193, link-local.
-fn is_private(address: IpAddr) -> bool {
+pub fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
             let [first, second, ..] = v4.octets();

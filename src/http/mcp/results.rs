@@ -185,7 +185,7 @@ impl From<Citation> for Cited {
 
 impl From<Asked> for AnswerResult {
     fn from(asked: Asked) -> Self {
-        let GeneratorInfo { name, model, local } = asked.answer.generator;
+        let GeneratorInfo { name, model, local, .. } = asked.answer.generator;
         Self {
             answer: asked.answer.text,
             grounded: asked.answer.grounded,

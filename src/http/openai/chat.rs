@@ -14,13 +14,13 @@ use utoipa::ToSchema;
 use super::chunks::{Chunks, Completion, completion};
 use super::read::{Body, bad};
 use super::{models, tasks};
-use crate::answer::{Role, Turn};
+use crate::answer::{Completed, Role, Turn};
+use crate::http::Shared;
 use crate::http::access::Access;
 use crate::http::asking::{Asking, Running, Told, completed};
 use crate::http::openapi::OpenAiRefusals;
 use crate::http::problem::Problem;
 use crate::http::search::check_question;
-use crate::http::{Context, Shared};
 
 /// Messages in one request.
 const MOST_MESSAGES: usize = 10_000;
@@ -109,7 +109,8 @@ pub(super) async fn chat_completion(
         return Err(bad("messages", "must hold a message of the role `user` with text"));
     };
     if let Some(task) = tasks::Task::of(&headers, &turns[last].text) {
-        return task_done(&context, &task, turns, chunks, streams).await;
+        let completed = completed(&context, &access, collections, turns.clone()).await?.map(|(completed, _)| completed);
+        return Ok(task_done(&task, &turns, completed, chunks, streams));
     }
     turns.truncate(last + 1);
     let question = turns.pop().map(|turn| turn.text).unwrap_or_default();
@@ -154,25 +155,18 @@ fn turns(messages: &[Message]) -> Result<Vec<Turn>, Problem> {
 }
 
 /// A task of the client's own: the language model does it as it is told, without documents.
-async fn task_done(
-    context: &std::sync::Arc<Context>,
-    task: &tasks::Task,
-    turns: Vec<Turn>,
-    chunks: Chunks,
-    streams: bool,
-) -> Result<Response, Problem> {
+fn task_done(task: &tasks::Task, turns: &[Turn], completed: Option<Completed>, chunks: Chunks, streams: bool) -> Response {
     let text = turns.iter().rev().find(|turn| turn.role == Role::User).map(|turn| turn.text.clone()).unwrap_or_default();
-    let completed = completed(context, turns).await?;
     let (text, usage) = match completed {
-        Some((completed, _)) if task.is_served_by(&completed.text) => (completed.text, completed.usage),
+        Some(completed) if task.is_served_by(&completed.text) => (completed.text, completed.usage),
         _ => (task.without_model(&text), crate::answer::Usage::default()),
     };
     if !streams {
-        return Ok(Reply(chunks.plain(&text, usage)).into_response());
+        return Reply(chunks.plain(&text, usage)).into_response();
     }
     let mut events = vec![chunks.role(), chunks.words(&text)];
     events.extend(chunks.end(usage));
-    Ok(sse(stream::iter(events.into_iter().map(|data| Ok::<_, Infallible>(Event::default().data(data))))))
+    sse(stream::iter(events.into_iter().map(|data| Ok::<_, Infallible>(Event::default().data(data)))))
 }
 
 /// The answer as chunks, as it is written.

@@ -278,7 +278,7 @@ mod tests {
             verified: true,
             score: 0.5,
         };
-        let generator = GeneratorInfo { name: "small".into(), model: "tiny".into(), local: true };
+        let generator = GeneratorInfo { name: "small".into(), model: "tiny".into(), local: true, attested: None };
         let answer = Answer {
             text: "Über ninety [1] and [1].".into(),
             citations: vec![citation],

@@ -1,0 +1,262 @@
+//! What is known of a local model before it is trusted with documents: where it is, what serves it, which weights, and what it
+//! keeps of a prompt. Asked anew before each answer, so that nothing changes under a client's work.
+
+mod process;
+mod servers;
+mod weights;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::http::Uri;
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+
+use super::GeneratorError;
+use crate::egress::{Client, ClientOptions, Egress, Pinned, Redirects};
+pub(super) use servers::Kind;
+use servers::Seen;
+use weights::Weights;
+
+/// How long making a connection may take: it is near.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long it may take to say what it is. One that loads a model says so at once, or not at all.
+const ASKING: Duration = Duration::from_secs(5);
+/// An answer may pause this long at most; each model has a patience of its own, which is shorter.
+const PAUSE: Duration = Duration::from_secs(3600);
+
+/// What is asked of a model before it is used.
+#[derive(Clone, Debug, Default)]
+pub struct AttestOptions {
+    /// Base URL of its API.
+    pub url: String,
+    /// Its name there.
+    pub model: String,
+    /// Its key.
+    pub key: Option<String>,
+    /// Whether it must be an Ollama.
+    pub ollama: bool,
+    /// Tells addresses of private networks, where it may be at one.
+    pub private: Option<fn(IpAddr) -> bool>,
+    /// The only weights that may answer: `sha256:` and 64 hexadecimal digits.
+    pub digest: Option<String>,
+    /// The file of its weights on this machine, hashed where the server reports no digest.
+    pub file: Option<PathBuf>,
+}
+
+/// What a server keeps of a prompt that another request could meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// Nothing: each request says that its prompt is not to be kept (llama.cpp's `cache_prompt`).
+    CacheOff,
+    /// Each collection's prompts are kept apart by a secret salt (vLLM's `cache_salt`).
+    Salted,
+    /// It cannot be told to keep collections apart.
+    None,
+}
+
+impl Isolation {
+    /// As answers and `isolation` in the configuration's words show it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CacheOff => "cache_off",
+            Self::Salted => "salted",
+            Self::None => "none",
+        }
+    }
+}
+
+/// What was found out about a model, and by what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attestation {
+    /// Where requests go: the address that its name led to once, and that is kept.
+    pub endpoint: SocketAddr,
+    /// What serves it, as it says itself, such as `llama.cpp b6123`.
+    pub server: String,
+    /// The process that listens there, such as `llama-server (pid 4711)`; none where the system does not tell.
+    pub process: Option<String>,
+    /// The weights, as `sha256:…`; none where nobody reports them and no file is named.
+    pub digest: Option<String>,
+    /// What it keeps.
+    pub isolation: Isolation,
+    /// Tokens that it takes in at once, as it says itself.
+    pub context: Option<usize>,
+    /// What was checked, for people: a proxy on this machine cannot be seen through, and this does not say otherwise.
+    pub checked: String,
+}
+
+/// Finds out about one model.
+pub struct Attestor {
+    options: AttestOptions,
+    egress: Egress,
+    place: OnceCell<Place>,
+    weights: Weights,
+    last: Mutex<Option<Arc<Attestation>>>,
+}
+
+/// Where it is, looked up once.
+struct Place {
+    client: Client,
+    address: SocketAddr,
+    /// The server's address without the API's path.
+    root: String,
+}
+
+impl Attestor {
+    /// Nothing is asked yet.
+    pub fn new(options: AttestOptions, egress: Egress) -> Self {
+        let weights = Weights::new(options.file.clone());
+        Self { options, egress, place: OnceCell::new(), weights, last: Mutex::default() }
+    }
+
+    /// What was found out last.
+    pub fn last(&self) -> Option<Arc<Attestation>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Finds out what the model is now, and gives the client that reaches it and nothing else.
+    ///
+    /// # Errors
+    /// If it cannot be reached, or is not what may be used.
+    pub(super) async fn attest(&self) -> Result<(Client, Arc<Attestation>, Kind), GeneratorError> {
+        let place = self.place.get_or_try_init(|| self.find()).await?;
+        let asked = servers::look(&place.client, &place.root, &self.options);
+        let seen =
+            timeout(ASKING, asked).await.map_err(|_| GeneratorError::Unreachable("it does not say what it is".into()))??;
+        let kind = seen.kind;
+        let found = self.judge(place, seen).await?;
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = match &*last {
+            Some(last) if **last == found => Arc::clone(last),
+            before => {
+                tracing::info!(
+                    endpoint = %found.endpoint,
+                    server = found.server,
+                    process = found.process.as_deref().unwrap_or("-"),
+                    digest = found.digest.as_deref().unwrap_or("-"),
+                    isolation = found.isolation.as_str(),
+                    changed = before.is_some(),
+                    "a local model was attested"
+                );
+                Arc::new(found)
+            }
+        };
+        *last = Some(Arc::clone(&found));
+        Ok((place.client.clone(), found, kind))
+    }
+
+    /// Looks its name up, once. All that it leads to must be near, or it could be led elsewhere later.
+    async fn find(&self) -> Result<Place, GeneratorError> {
+        let wrong = || GeneratorError::Failed("its address cannot be understood: check `url`".into());
+        let uri: Uri = self.options.url.parse().map_err(|_| wrong())?;
+        let host = uri.host().ok_or_else(wrong)?.trim_matches(['[', ']']).to_owned();
+        let default = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+        let port = uri.port_u16().unwrap_or(default);
+        let looked = timeout(CONNECT, tokio::net::lookup_host((host.as_str(), port))).await;
+        let found = looked.ok().and_then(Result::ok).map(Iterator::collect::<Vec<_>>).unwrap_or_default();
+        let Some(address) = found.first().copied() else {
+            return Err(GeneratorError::Unreachable("its name leads nowhere".into()));
+        };
+        for address in &found {
+            may_be_at(address.ip(), self.options.private)?;
+        }
+        let options =
+            ClientOptions { name: "generator", redirects: Redirects::None, connect: CONNECT, pause: PAUSE, https_only: false };
+        let client = self.egress.pinned_client(options, &Pinned { host, address });
+        let client = client.map_err(|error| GeneratorError::Failed(error.to_string()))?;
+        let scheme = uri.scheme_str().unwrap_or("http");
+        let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
+        let path = uri.path().trim_end_matches('/').trim_end_matches("/v1").trim_end_matches('/');
+        Ok(Place { client, address, root: format!("{scheme}://{authority}{path}") })
+    }
+
+    async fn judge(&self, place: &Place, seen: Seen) -> Result<Attestation, GeneratorError> {
+        if seen.remote {
+            let why = "it is a model of a cloud under a local name: what it is asked leaves this machine";
+            return Err(GeneratorError::Refused(why.into()));
+        }
+        let loopback = place.address.ip().is_loopback();
+        let mut checked =
+            String::from(if loopback { "its address is on this machine" } else { "its address is a private one" });
+        let digest = match (seen.digest, &self.options.file) {
+            (Some(digest), _) => {
+                checked.push_str("; the server reports the digest");
+                Some(digest)
+            }
+            (None, Some(_)) => {
+                let digest = self.weights.digest(seen.file.as_deref()).await?;
+                checked.push_str(if seen.file.is_some() {
+                    "; the file that the server says it has loaded was hashed"
+                } else {
+                    "; the named file was hashed, and the server does not say which it has loaded"
+                });
+                Some(digest)
+            }
+            (None, None) => None,
+        };
+        if let Some(pinned) = &self.options.digest {
+            match &digest {
+                Some(digest) if digest.eq_ignore_ascii_case(pinned) => checked.push_str("; it is the pinned one"),
+                Some(digest) => {
+                    let why = format!("its digest is {digest}, and the configuration pins {pinned}");
+                    return Err(GeneratorError::Refused(why));
+                }
+                None => {
+                    let why = "its digest is pinned, and the server reports none: name the file of its weights with `file`";
+                    return Err(GeneratorError::Refused(why.into()));
+                }
+            }
+        }
+        if loopback {
+            checked.push_str("; whether what listens there passes requests on cannot be seen from here");
+        }
+        let process = match self.last() {
+            // Looking through all processes takes longer than an answer should wait; it is done when something changed.
+            Some(last) if last.server == seen.server && last.digest == digest => last.process.clone(),
+            _ if loopback => process::listening(place.address).await,
+            _ => None,
+        };
+        let isolation = match seen.kind {
+            Kind::LlamaCpp => Isolation::CacheOff,
+            Kind::Vllm => Isolation::Salted,
+            Kind::Ollama | Kind::Other => Isolation::None,
+        };
+        let Seen { server, context, .. } = seen;
+        Ok(Attestation { endpoint: place.address, server, process, digest, isolation, context, checked })
+    }
+}
+
+/// Whether a model may be at that address.
+fn may_be_at(address: IpAddr, private: Option<fn(IpAddr) -> bool>) -> Result<(), GeneratorError> {
+    if address.is_loopback() || private.is_some_and(|is_private| is_private(address)) {
+        return Ok(());
+    }
+    let why = if private.is_some() {
+        "its address is on the public internet, where no document is sent"
+    } else {
+        "its address is not on this machine: add `private = true` if it is one of your own network"
+    };
+    Err(GeneratorError::Refused(why.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_are_near() {
+        let ten: fn(IpAddr) -> bool = |address| address.to_string().starts_with("10.");
+        for (address, private, may) in [
+            ("127.0.0.1", None, true),
+            ("::1", None, true),
+            ("10.1.2.3", None, false),
+            ("10.1.2.3", Some(ten), true),
+            ("8.8.8.8", Some(ten), false),
+            ("0.0.0.0", Some(ten), false),
+        ] {
+            assert_eq!(may_be_at(address.parse().unwrap(), private).is_ok(), may, "{address}");
+        }
+    }
+}
