@@ -315,3 +315,35 @@ fn leaks_through_a_session_of_another_key_there_are_none() {
     assert!(revoked.status.success(), "{}", String::from_utf8_lossy(&revoked.stderr));
     assert_eq!(ask(one, &session).status, 401);
 }
+
+/// Prints how long each door takes to say of a name that it is not there, where it is another's and where it is nobody's. Times
+/// are for people to judge: the machine has a say in them.
+#[test]
+#[ignore = "a measurement, printed: how long hidden names take beside absent ones"]
+fn timing_of_hidden_names_beside_absent_ones() {
+    let home = tempfile::tempdir().unwrap();
+    let (server, clients) = filled(&home);
+    let (own, other) = (&clients[0], &clients[1]);
+    let hidden = named(&other.name, &other.path, &other.handle, &other.vector);
+    let absent = named("clientzz", "matterzz/brief.md", "handlezz", &other.vector);
+    for (hidden, absent) in hidden.iter().zip(&absent) {
+        let took = |ask: &Ask| {
+            let started = std::time::Instant::now();
+            ask.send(&server, &own.key);
+            // A key may ask a hundred times a second.
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            started.elapsed().as_secs_f64() * 1000.0 - 10.0
+        };
+        let (mut of_hidden, mut of_absent): (Vec<f64>, Vec<f64>) = (0..100).map(|_| (took(hidden), took(absent))).unzip();
+        of_hidden.sort_by(f64::total_cmp);
+        of_absent.sort_by(f64::total_cmp);
+        let path = &absent.path;
+        println!(
+            "{:.2}\t{:.2} ms hidden\t{:.2} ms absent\t{} {path}",
+            of_hidden[50] / of_absent[50],
+            of_hidden[50],
+            of_absent[50],
+            absent.method
+        );
+    }
+}

@@ -1,5 +1,5 @@
-//! Sixty-four clients at once for a minute, asking, answering and bringing documents: nothing fails but what is told to wait,
-//! and memory does not grow with the number of requests.
+//! Sixty-four clients with four keys at once for a minute, asking, answering and bringing documents: nothing fails but what is
+//! told to wait, and memory does not grow with the number of requests.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -9,9 +9,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::http::try_request;
-use crate::support::{Server, Start};
+use crate::support::{Server, Start, command};
 
 const CLIENTS: u64 = 64;
+/// Fewer at once than a key has clients, so that some are told to wait.
+const CONFIG: &str = "[limits]\nconcurrent = 12\nrequests_per_minute = 30000\n";
+/// How long a client waits that was told to.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What came back: times and counts by kind of request and status.
 #[derive(Default)]
@@ -71,20 +75,39 @@ fn request(n: u64, documents: &AtomicU64) -> (&'static str, &'static str, String
     }
 }
 
-fn one(server: &Server, n: u64, documents: &AtomicU64, outcome: &Mutex<Outcome>) {
+/// A key for one of the four collections and nothing else.
+fn key(server: &Server, n: u64) -> String {
+    let collection = format!("load-{n}");
+    let scopes = ["--scopes", "search,read,ingest"];
+    let made = command(
+        &server.data,
+        &[&["keys", "create", "--name", &collection, "--collections", &collection], &scopes[..]].concat(),
+    );
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    String::from_utf8(made.stdout).unwrap().trim().to_owned()
+}
+
+fn one(server: &Server, keys: &[String], n: u64, documents: &AtomicU64, outcome: &Mutex<Outcome>) {
     let (kind, method, path, body) = request(n, documents);
     let put = method == "PUT";
+    let bearer = format!("Bearer {}", keys[(n % 4) as usize]);
     let headers = [
+        ("Authorization", bearer.as_str()),
         ("Content-Type", if put { "text/plain" } else { "application/json" }),
         ("Accept", "application/json, text/event-stream"),
     ];
     let started = Instant::now();
     let reply = try_request(server.address, method, &path, &headers, &body);
     let took = started.elapsed();
+    if matches!(&reply, Ok(reply) if reply.status == 429) {
+        std::thread::sleep(PAUSE);
+    }
     let mut outcome = outcome.lock().unwrap();
     match reply {
         Ok(reply) => {
-            outcome.times.entry(kind).or_default().push(took);
+            if reply.status != 429 {
+                outcome.times.entry(kind).or_default().push(took);
+            }
             *outcome.statuses.entry((kind, reply.status)).or_default() += 1;
             let busy = reply.status == 429 || (put && reply.status == 503);
             if !(200..300).contains(&reply.status) && !busy {
@@ -96,14 +119,14 @@ fn one(server: &Server, n: u64, documents: &AtomicU64, outcome: &Mutex<Outcome>)
 }
 
 /// So many seconds of all clients at once.
-fn round(server: &Server, seconds: u64, next: &AtomicU64, documents: &AtomicU64) -> Outcome {
+fn round(server: &Server, keys: &[String], seconds: u64, next: &AtomicU64, documents: &AtomicU64) -> Outcome {
     let outcome = Mutex::new(Outcome::default());
     let end = Instant::now() + Duration::from_secs(seconds);
     std::thread::scope(|threads| {
         for _ in 0..CLIENTS {
             threads.spawn(|| {
                 while Instant::now() < end {
-                    one(server, next.fetch_add(1, Ordering::Relaxed), documents, &outcome);
+                    one(server, keys, next.fetch_add(1, Ordering::Relaxed), documents, &outcome);
                 }
             });
         }
@@ -115,15 +138,16 @@ fn round(server: &Server, seconds: u64, next: &AtomicU64, documents: &AtomicU64)
 #[ignore = "a minute of load; STRONGROOM_LOAD_SECONDS makes it longer"]
 fn load_of_64_clients_breaks_nothing_and_leaves_memory_flat() {
     let home = tempfile::tempdir().unwrap();
-    let server = Server::start(&home.path().join("data"), Start::default());
+    let server = Server::start(&home.path().join("data"), Start { config: CONFIG, ..Start::default() });
     for n in 0..4 {
         server.create(&format!("load-{n}"));
     }
+    let keys: Vec<String> = (0..4).map(|n| key(&server, n)).collect();
     let (next, documents) = (AtomicU64::new(0), AtomicU64::new(0));
     // What is opened and allocated once is not growth.
-    round(&server, (seconds() / 4).max(1), &next, &documents);
+    round(&server, &keys, (seconds() / 4).max(1), &next, &documents);
     let before = memory(&server);
-    let outcome = round(&server, seconds(), &next, &documents);
+    let outcome = round(&server, &keys, seconds(), &next, &documents);
     let after = memory(&server);
 
     for (kind, mut times) in outcome.times {

@@ -71,11 +71,14 @@ impl Server {
         Ok(Times(times?))
     }
 
-    /// Resident memory of the server's process in MB, by the kernel's account.
-    fn resident(&self) -> Outcome<u64> {
+    /// Resident memory of the server's process by the kernel's account, and what of it is its own and not mapped from files.
+    fn resident(&self) -> Outcome<String> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS")).ok_or("no VmRSS")?;
-        Ok(line.split_whitespace().nth(1).ok_or("no number")?.parse::<u64>()? / 1024)
+        let megabytes = |field: &str| -> Outcome<u64> {
+            let line = status.lines().find(|line| line.starts_with(field)).ok_or("no such field")?;
+            Ok(line.split_whitespace().nth(1).ok_or("no number")?.parse::<u64>()? / 1024)
+        };
+        Ok(format!("{} MB (its own {} MB)", megabytes("VmRSS:")?, megabytes("RssAnon:")?))
     }
 }
 
@@ -95,7 +98,7 @@ pub fn measure(data: &Path) -> Outcome {
     let before = server.resident()?;
     server.searches(10_000)?;
     let after = server.resident()?;
-    println!("resident after 1,000 searches {before} MB, after 10,000 more {after} MB");
+    println!("resident after 1,000 searches {before}, after 10,000 more {after}");
     let busy = beside_indexing(&server)?;
     println!("hybrid over HTTP while indexing: {busy}; p99 is {:.1} × quiet", busy.percentile(99) / quiet.percentile(99));
     Ok(())
@@ -135,6 +138,6 @@ pub fn measure_many(data: &Path, collections: usize) -> Outcome {
         cold.push(server.search(&format!("client-{number}"), &fill::questions(1)[0])?);
     }
     println!("{collections} collections, first search in a cold one: {}", Times(cold));
-    println!("resident after asking all of them: {} MB", server.resident()?);
+    println!("resident after asking all of them: {}", server.resident()?);
     Ok(())
 }

@@ -10,12 +10,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequestParts, MatchedPath, Path, Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use strongroom_ingest::index::records::CollectionRecord;
@@ -253,7 +255,7 @@ async fn admit(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) 
         return refused(problem);
     }
     // Without a key there is nobody to count by, and only this machine can ask.
-    let _place = if shown && access.is_known() && access.identity() != "open" {
+    let place = if shown && access.is_known() && access.identity() != "open" {
         match gate.place(access.identity()) {
             Ok(place) => Some(place),
             Err(problem) => return refused(problem),
@@ -262,7 +264,21 @@ async fn admit(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) 
         None
     };
     request.extensions_mut().insert(access);
-    next.run(request).await
+    // Whoever only listens for news has asked for no work.
+    let listens = request.method() == Method::GET;
+    let response = next.run(request).await;
+    match place {
+        Some(place) if !listens && response.body().size_hint().exact().is_none() => response.map(|body| holding(body, place)),
+        _ => response,
+    }
+}
+
+/// A body that is still being made keeps its request's place until it ends.
+fn holding(body: Body, place: OwnedSemaphorePermit) -> Body {
+    Body::from_stream(body.into_data_stream().map(move |piece| {
+        let _held = &place;
+        piece
+    }))
 }
 
 fn refused(problem: Problem) -> Response {
