@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 }
 
 fn run(filter: Option<&str>) {
-    let tests: [(&str, fn()); 16] = [
+    let tests: [(&str, fn()); 17] = [
         ("text_comes_back_with_its_hash", text_comes_back_with_its_hash),
         ("one_extractor_serves_many_threads", one_extractor_serves_many_threads),
         ("a_worker_reads_one_file_and_knows_nothing_of_us", a_worker_knows_nothing_of_us),
@@ -44,6 +44,7 @@ fn run(filter: Option<&str>) {
         ("long_texts_are_refused", long_texts_are_refused),
         ("a_worker_that_dies_is_a_crash", a_worker_that_dies_is_a_crash),
         ("a_worker_that_hangs_is_killed", a_worker_that_hangs_is_killed),
+        ("a_file_that_holds_its_reader_does_not_hold_the_next", a_file_that_holds_its_reader_does_not_hold_the_next),
         ("a_worker_that_talks_nonsense_is_not_believed", a_worker_that_talks_nonsense_is_not_believed),
         ("memory_is_limited", memory_is_limited),
         ("processor_time_is_limited", processor_time_is_limited),
@@ -156,6 +157,19 @@ fn a_worker_that_hangs_is_killed() {
     }
 }
 
+fn a_file_that_holds_its_reader_does_not_hold_the_next() {
+    let extractor = Extractor::new(ExtractOptions { wall_seconds: 1, ..options(&["misbehave", "dies-of"]) });
+    let files = [("a.hangs", "timeout"), ("b.pours", "timeout"), ("c.leaves", "crashed"), ("d.dies", "crashed")];
+    for (name, reason) in files {
+        for (name, expected) in [(name, Err(reason)), ("next.txt", Ok("words"))] {
+            let source = Source { len: 5, bytes: &mut &b"words"[..], name, media_type: None, passwords: &[] };
+            let outcome = extractor.extract(source).unwrap().outcome;
+            let outcome = outcome.map(|read| read.text).map_err(|why| why.reason.as_str().to_owned());
+            assert_eq!(outcome.as_deref().map_err(String::as_str), expected, "{name}");
+        }
+    }
+}
+
 fn a_worker_that_talks_nonsense_is_not_believed() {
     assert_eq!(reason(options(&["misbehave", "nonsense"]), b"x"), Reason::Crashed);
 }
@@ -261,6 +275,30 @@ fn read_file(socket: &mut UnixStream) -> io::Result<()> {
     Ok(())
 }
 
+/// One thing after another inside the file that can't be read.
+fn pour(socket: &mut UnixStream) {
+    let header = br#"{"LostMember":{"name":"x","reason":"damaged","detail":""}}"#;
+    let mut frame = u32::try_from(header.len()).unwrap().to_le_bytes().to_vec();
+    frame.extend([0; 8]);
+    frame.extend(header);
+    let many = frame.repeat(1000);
+    while socket.write_all(&many).is_ok() {}
+}
+
+/// What a file of that ending does to its reader.
+fn dies_of(way: &str, mut socket: UnixStream) -> ExitCode {
+    match way {
+        "dies" => std::process::abort(),
+        "hangs" => std::thread::sleep(Duration::from_secs(60)),
+        "pours" => {
+            read_file(&mut socket).unwrap();
+            pour(&mut socket);
+        }
+        _ => {}
+    }
+    ExitCode::SUCCESS
+}
+
 /// A worker taken over by what it read, or broken.
 fn misbehave(way: &str) -> ExitCode {
     match way {
@@ -289,15 +327,9 @@ fn misbehave(way: &str) -> ExitCode {
                 std::thread::sleep(Duration::from_millis(300));
             }
         }
-        // One thing after another inside the file that can't be read.
         "endless" => {
             read_all(&mut socket);
-            let header = br#"{"LostMember":{"name":"x","reason":"damaged","detail":""}}"#;
-            let mut frame = u32::try_from(header.len()).unwrap().to_le_bytes().to_vec();
-            frame.extend([0; 8]);
-            frame.extend(header);
-            let many = frame.repeat(1000);
-            while socket.write_all(&many).is_ok() {}
+            pour(&mut socket);
         }
         "announce" => {
             read_all(&mut socket);
@@ -329,8 +361,10 @@ fn misbehave(way: &str) -> ExitCode {
             loop {
                 let (_, length) = rustix::net::recv(&socket, &mut peeked[..], flags).unwrap();
                 let start = String::from_utf8_lossy(&peeked[..length]).into_owned();
-                if start.contains("\"extension\":\"dies\"") {
-                    std::process::abort();
+                for way in ["dies", "hangs", "pours", "leaves"] {
+                    if start.contains(&format!("\"extension\":\"{way}\"")) {
+                        return dies_of(way, socket);
+                    }
                 }
                 if way == "unlucky"
                     && let Some(at) = start.find("/tmp/strongroom-luck-")

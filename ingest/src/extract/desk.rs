@@ -21,7 +21,7 @@ pub(super) struct Desk {
 
 enum Link {
     Parent(UnixStream),
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     Nobody(Vec<(String, Result<Vec<u8>, Unreadable>)>),
 }
 
@@ -31,20 +31,20 @@ impl Desk {
     }
 
     /// A desk in no worker, for a reader's own tests.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn alone(extension: &str) -> Self {
         let request = Request { extension: extension.to_owned(), output_bytes: 1 << 26, members: true, ..Request::default() };
         Self { request, file_bytes: 0, refused: false, link: Link::Nobody(Vec::new()) }
     }
 
     /// Gives it passwords to know.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn know(&mut self, passwords: &[&str]) {
         self.request.passwords = passwords.iter().map(|password| (*password).to_owned()).collect();
     }
 
     /// The members that a reader gave, with their bytes or why there are none.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn members(&self) -> &[(String, Result<Vec<u8>, Unreadable>)] {
         match &self.link {
             Link::Nobody(members) => members,
@@ -61,7 +61,7 @@ impl Desk {
     pub(super) fn receive(&mut self, bytes: &mut Vec<u8>) -> io::Result<()> {
         match &mut self.link {
             Link::Parent(socket) => wire::read_pieces(socket, bytes)?,
-            #[cfg(test)]
+            #[cfg(any(test, fuzzing))]
             Link::Nobody(_) => {}
         }
         self.file_bytes = bytes.len() as u64;
@@ -88,7 +88,7 @@ impl Desk {
         };
         match &mut self.link {
             Link::Parent(socket) => wire::write_answer(socket, &answer, cpu_ms()).and_then(|()| socket.flush()).is_ok(),
-            #[cfg(test)]
+            #[cfg(any(test, fuzzing))]
             Link::Nobody(_) => true,
         }
     }
@@ -111,7 +111,7 @@ impl Desk {
         self.refused |= !self.request.members;
         match &mut self.link {
             Link::Parent(socket) => self.request.members && wire::write_member(socket, &name, media_type, bytes).is_ok(),
-            #[cfg(test)]
+            #[cfg(any(test, fuzzing))]
             Link::Nobody(members) => {
                 members.push((name, Ok(bytes.to_vec())));
                 true
@@ -124,7 +124,7 @@ impl Desk {
         let name = label(name);
         match &mut self.link {
             Link::Parent(socket) => self.request.members && wire::write_lost_member(socket, &name, &why).is_ok(),
-            #[cfg(test)]
+            #[cfg(any(test, fuzzing))]
             Link::Nobody(members) => {
                 members.push((name, Err(why)));
                 true
@@ -147,7 +147,7 @@ impl Desk {
                 wire::write_question(socket, tool, bytes).ok()?;
                 wire::read_reply(socket, self.request.output_bytes).ok()?
             }
-            #[cfg(test)]
+            #[cfg(any(test, fuzzing))]
             Link::Nobody(_) => None,
         }
     }

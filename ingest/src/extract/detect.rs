@@ -61,7 +61,7 @@ const SIGNATURES: &[(&[u8], &str)] = &[
 const IMAGES: &[&[u8]] = &[b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"GIF87a", b"GIF89a"];
 
 /// OLE compound files: Office 97-2003, Outlook, encrypted Office.
-const OLE: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
+pub(super) const OLE: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
 
 /// Zip archives are told apart by what they say they are, or the folder that their parts are in.
 const ZIP_PARTS: &[(&[u8], Format)] = &[

@@ -7,6 +7,8 @@
 //! (the parent runs them, in a sandbox of their own). A new format is a new module, a line in `worker::read` and a line in
 //! `detect`.
 
+#[cfg(any(test, fuzzing))]
+pub mod alone;
 mod archive;
 mod csv;
 mod desk;

@@ -132,7 +132,7 @@ fn normal(name: &str) -> String {
 }
 
 /// Makes small packages for tests.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(super) fn package(parts: &[(&str, &[u8])]) -> Vec<u8> {
     use std::io::Write as _;
     let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));

@@ -15,7 +15,7 @@ use super::archive::{self, epub};
 use super::desk::Desk;
 use super::detect::{Format, Hints, detect, disagreement};
 use super::mail::{self, mbox, mhtml, msg};
-use super::office::{docx, legacy, odf, pptx, rtf, sheet};
+use super::office::{docx, encrypted, legacy, odf, pptx, rtf, sheet};
 use super::parent::too_much_memory;
 use super::wire::{self, Answer, EXIT_UNUSABLE, Request};
 use super::{Unreadable, csv, html, image, markdown, pdf, sandbox, text};
@@ -86,11 +86,15 @@ fn serve(socket: UnixStream, request: Request) -> io::Result<()> {
 }
 
 /// Reads `bytes` by what they are.
-fn read(bytes: Vec<u8>, desk: &mut Desk) -> Answer {
+pub(super) fn read(mut bytes: Vec<u8>, desk: &mut Desk) -> Answer {
     let request = desk.request();
     let hints = Hints { extension: &request.extension, media_type: request.media_type.as_deref() };
-    let format = detect(&bytes, hints);
+    let mut format = detect(&bytes, hints);
     let note = disagreement(&format, hints);
+    if encrypted::is_closed(&bytes) {
+        bytes = encrypted::open(&bytes, &format, &request.passwords)?;
+        format = detect(&bytes, hints);
+    }
     let told = desk.told();
     let answer = match format {
         Format::Pdf => pdf::read(bytes, desk),

@@ -1,6 +1,7 @@
 //! Office formats: texts, presentations and spreadsheets of Microsoft Office and OpenDocument, and Rich Text.
 
 pub(super) mod docx;
+pub(super) mod encrypted;
 pub(super) mod legacy;
 pub(super) mod odf;
 pub(super) mod pptx;

@@ -74,6 +74,9 @@ fn refusal(error: &dyn std::fmt::Display) -> Unreadable {
     if words.contains("password") {
         return Unreadable::new(Reason::Password, "it needs a password");
     }
+    if words.contains("cell limit") {
+        return Unreadable::new(Reason::TooLarge, "it has more cells than are read");
+    }
     Unreadable::new(Reason::Damaged, "the spreadsheet reader can't make sense of it")
 }
 
