@@ -133,6 +133,7 @@ fn normal(name: &str) -> String {
 
 /// Makes small packages for tests.
 #[cfg(any(test, fuzzing))]
+#[allow(clippy::unwrap_used, reason = "only tests call it, and writing to memory does not fail")]
 pub(super) fn package(parts: &[(&str, &[u8])]) -> Vec<u8> {
     use std::io::Write as _;
     let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
