@@ -131,7 +131,7 @@ fn bombs_harm_nothing() {
     server.wait_indexed("acme", 1);
     let (done, peak) = (AtomicBool::new(false), AtomicU64::new(0));
     let (mut faults, times) = (Vec::new(), Mutex::new(Vec::new()));
-    let (mut quiet, mut busy) = (0.0, Vec::new());
+    let (mut quiet, mut busy) = ([0.0; 2], Vec::new());
     // Being watched, and asked with pauses, costs something too; so both are in both figures.
     let now_and_then = || {
         std::thread::sleep(Duration::from_millis(20));
@@ -145,7 +145,7 @@ fn bombs_harm_nothing() {
             }
         });
         let watching = Done(&done);
-        quiet += p99((0..200).map(|_| now_and_then()).collect());
+        quiet[0] = p99((0..200).map(|_| now_and_then()).collect());
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 let took = now_and_then();
@@ -167,9 +167,15 @@ fn bombs_harm_nothing() {
                 faults.push(format!("{name}: the process tree took {} MiB", most >> 20));
             }
         }
+        // What is indexed by now makes searches slower too, without anything going on.
+        std::thread::sleep(Duration::from_secs(5));
+        times.lock().unwrap().clear();
+        std::thread::sleep(Duration::from_secs(5));
+        quiet[1] = p99(std::mem::take(&mut *times.lock().unwrap()));
         drop(watching);
     });
-    println!("p99 of {} searches meanwhile {:.1} ms, quiet {quiet:.1} ms", busy.len(), p99(busy));
+    let [before, after] = quiet;
+    println!("p99 of {} searches meanwhile {:.1} ms, quiet before {before:.1} and after {after:.1} ms", busy.len(), p99(busy));
     std::fs::write(folder.join("after.txt"), "The egret licence goes on.").unwrap();
     server.wait_for("acme", "the file that came after them", |_| record(&server, "after.txt")["state"] == "indexed");
     assert_eq!(server.found("acme", "heron"), ["before.txt"]);

@@ -131,6 +131,8 @@ pub struct Embedded {
 
 /// How many passages of each list are candidates, at least. More only where hits fold, join or are many.
 const DEPTH: usize = 200;
+/// And at most: so many that say the same are not a list that people would read on.
+const DEEPEST: usize = 3_200;
 
 /// Searches collections.
 #[derive(Clone)]
@@ -217,7 +219,7 @@ impl Retriever {
             let gathered = asking.gather(&sources, depth)?;
             let ranked = fuse::rank(query.mode, &gathered, depth);
             let shaped = shape::shape(&ranked, query.limit, |wanted| gather::read(&sources, wanted))?;
-            if shaped.len() >= query.limit || !asking.goes_on(&gathered, depth) {
+            if shaped.len() >= query.limit || depth >= DEEPEST || !asking.goes_on(&gathered, depth) {
                 break (ranked, shaped);
             }
             depth *= 4;

@@ -117,7 +117,9 @@ fn repeated_cells(path: &Path) {
         r#"{OPEN_DOCUMENT}<office:spreadsheet><table:table table:name="S"><table:table-row table:number-rows-repeated="1000000000"><table:table-cell office:value-type="string" table:number-columns-repeated="1000000000"><text:p>again</text:p></table:table-cell></table:table-row></table:table></office:spreadsheet></office:body></office:document-content>"#
     );
     let kind = "application/vnd.oasis.opendocument.spreadsheet".to_owned();
-    package(path, &[once("mimetype", kind), once("content.xml", content)]);
+    let manifest = r#"<manifest:manifest xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"/>"#;
+    let manifest = once("META-INF/manifest.xml", manifest.to_owned());
+    package(path, &[once("mimetype", kind), once("content.xml", content), manifest]);
 }
 
 /// Six hundred megabytes of short paragraphs.

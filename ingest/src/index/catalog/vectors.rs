@@ -132,13 +132,14 @@ impl Catalog {
         })
     }
 
-    /// The vectors of a change's chunks, in order of id. Chunks without one are left out.
+    /// The vectors of a change's chunks, in order of id. Chunks without one are left out, and so are those that say again what an
+    /// earlier one of the same version says: a document of one line a hundred thousand times would be all that any search finds.
     pub fn points(&self, change: &ChangeRow, fingerprint: &Fingerprint) -> Result<Vec<(ChunkId, Vec<f32>)>, IndexError> {
         self.read(|tx| {
             let Some(id) = known_id(tx, fingerprint)? else { return Ok(Vec::new()) };
             let mut statement = tx.prepare_cached(
-                "SELECT c.id, v.vector FROM chunks c JOIN vectors v ON v.hash = c.hash AND v.fingerprint = ?1
-                 WHERE c.id >= ?2 AND c.id < ?3 ORDER BY c.id",
+                "SELECT MIN(c.id), v.vector FROM chunks c JOIN vectors v ON v.hash = c.hash AND v.fingerprint = ?1
+                 WHERE c.id >= ?2 AND c.id < ?3 GROUP BY c.hash ORDER BY 1",
             )?;
             let last = change.first_chunk.0 + change.chunks;
             let rows = statement.query_map([id, change.first_chunk.0 as i64, last as i64], |row| {
