@@ -12,6 +12,7 @@ mod fidelity;
 mod fuzzed;
 mod generators;
 mod growth;
+mod injections;
 mod keys;
 mod kill;
 mod leaks;

@@ -40,7 +40,11 @@ pub fn run() -> Outcome {
     server::measure(&data)?;
     let many = home.path().join("many");
     fill::many(&*open(&many)?, &model()?, 300, 20)?;
-    server::measure_many(&many, 300)
+    server::measure_many(&many, 300)?;
+    if std::env::var_os("STRONGROOM_BENCH_KEEP").is_some() {
+        println!("kept: {}", home.keep().display());
+    }
+    Ok(())
 }
 
 fn open(data: &Path) -> Outcome<Arc<Store>> {

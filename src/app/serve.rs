@@ -36,6 +36,9 @@ pub enum Event {
 /// Takes what happens. Called from several threads.
 pub type Tell = Arc<dyn Fn(Event) + Send + Sync>;
 
+/// Collections that are opened before anybody asks.
+const WARM: usize = 4;
+
 /// Time between two looks at what indexing is doing.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 
@@ -88,6 +91,7 @@ async fn run(app: &Arc<App>, tell: &Tell) -> Result<(), AppError> {
     tell(Event::Listening(address));
     warn_of_little_space(&app.config);
     load_model(app, tell)?;
+    warm(app)?;
     let looking = tokio::spawn(look(Arc::clone(app), Arc::clone(tell), stopped.clone()));
 
     let ended = tcp.await;
@@ -129,6 +133,13 @@ fn load_model(app: &Arc<App>, tell: &Tell) -> Result<(), AppError> {
     let loading = move || model::load(&app, model::Fetch::Allowed, &|event| tell(event));
     let spawned = std::thread::Builder::new().name("model".into()).spawn(loading);
     spawned.map(drop).map_err(|source| AppError::Io { what: "start a thread for the model", source })
+}
+
+/// Opens collections while the model loads.
+fn warm(app: &Arc<App>) -> Result<(), AppError> {
+    let store = Arc::clone(&app.store);
+    let spawned = std::thread::Builder::new().name("warm".into()).spawn(move || store.warm(WARM));
+    spawned.map(drop).map_err(|source| AppError::Io { what: "start a thread to open collections", source })
 }
 
 /// Looks at what indexing is doing and passes it on.

@@ -43,7 +43,7 @@ pub use tools::tool_main;
 pub use worker::worker_main;
 
 /// Names the engines and rules in this module. It changes when any document would give another text.
-pub const EXTRACTOR_VERSION: &str = "2:pdf_oxide-0.3.78,pdf-extract-0.12";
+pub const EXTRACTOR_VERSION: &str = "3:pdf_oxide-0.3.78,pdf-extract-0.12";
 
 /// How workers are started and what they may use.
 #[derive(Clone, Debug)]

@@ -189,6 +189,20 @@ impl Store {
         self.opened(entry)
     }
 
+    /// Opens the collections that were written to last, at most so many, so that the first questions after a start need not wait
+    /// for that. What cannot be opened is told to whoever asks for it.
+    pub fn warm(&self, most: usize) {
+        let Ok(entries) = self.registry.all() else { return };
+        let written = |id| std::fs::metadata(self.folder(id).join(CATALOG)).and_then(|about| about.modified()).ok();
+        let mut newest: Vec<_> = entries.into_iter().map(|entry| (written(entry.id), entry.id)).collect();
+        newest.sort_by_key(|(written, _)| std::cmp::Reverse(*written));
+        for (_, id) in newest.into_iter().take(most.min(self.options.open_collections)) {
+            let Ok(collection) = self.by_id(id) else { continue };
+            let _ = collection.text_index();
+            let _ = collection.vector_index();
+        }
+    }
+
     /// The collection of that id, only if it is open.
     pub fn if_open(&self, id: CollectionId) -> Option<Arc<Collection>> {
         self.open.lock().by_id.get(&id).map(|(collection, _)| collection.clone())

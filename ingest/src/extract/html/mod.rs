@@ -24,6 +24,8 @@ pub(super) fn read(bytes: &[u8], told: Option<&'static Encoding>) -> Answer {
     let dom = parse_document(RcDom::default(), ParseOpts::default()).one(source);
     let mut page = PageText { item_start: usize::MAX, link_end: usize::MAX, ..PageText::default() };
     page.walk(&dom.document);
+    // One within another ends before it, and is seen first.
+    page.headings.sort_by_key(|heading| (heading.at, heading.level));
     let mut extraction = text::whole(page.text, "text/html")?;
     extraction.title = page.title.or_else(|| page.headings.first().map(|heading| heading.title.clone()));
     extraction.headings = page.headings;

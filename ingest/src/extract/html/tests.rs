@@ -20,6 +20,13 @@ fn a_page_becomes_readable_text() {
 }
 
 #[test]
+fn headings_are_in_order_though_one_lies_within_another() {
+    let extraction = read(b"<h1>Outer <div><h2>inner</h2></div></h1><p>text", None).unwrap();
+    let titles: Vec<(u8, &str)> = extraction.headings.iter().map(|heading| (heading.level, heading.title.as_str())).collect();
+    assert_eq!(titles, [(1, "Outer inner"), (2, "inner")]);
+}
+
+#[test]
 fn a_declared_encoding_is_used() {
     let page = b"<html><meta http-equiv='Content-Type' content='text/html; charset=iso-8859-5'><p>\xbf\xe0\xd8\xd2\xd5\xe2";
     assert_eq!(read(page, None).unwrap().text, "Привет");

@@ -163,7 +163,8 @@ impl Reading {
     }
 }
 
-fn metadata(parts: &mut Parts<'_>, extraction: &mut Extraction) -> Result<(), Unreadable> {
+/// Fills in title, author and time.
+pub(super) fn metadata(parts: &mut Parts<'_>, extraction: &mut Extraction) -> Result<(), Unreadable> {
     let Some(stream) = parts.stream("meta.xml")? else { return Ok(()) };
     let mut xml = Xml::new(stream);
     while let Some(token) = xml.next()? {

@@ -6,7 +6,7 @@ use std::io::Cursor;
 
 use calamine::{Cell, Data, DataRef, DataType, Ods, Reader, Xls, Xlsb, Xlsx};
 
-use super::package;
+use super::{odf, package};
 use crate::extract::Unreadable;
 use crate::extract::desk::Desk;
 use crate::extract::parts::{PART_BYTES, Parts};
@@ -23,15 +23,26 @@ pub(in crate::extract) fn read(bytes: Vec<u8>, desk: &mut Desk) -> Answer {
     let most = desk.request().output_bytes;
     let mut writer = Writer::new("calamine", most);
     if !bytes.starts_with(b"PK") {
-        let book = Xls::new(Cursor::new(&bytes)).map_err(|error| refusal(&error))?;
+        let mut book = Xls::new(Cursor::new(&bytes)).map_err(|error| refusal(&error))?;
+        let said = book.workbook_properties().unwrap_or_default();
         whole(book, &mut writer)?;
-        return writer.finish(XLS);
+        let mut extraction = writer.finish(XLS)?;
+        for (name, value) in
+            [("title", said.title), ("creator", said.creator), ("created", said.created), ("modified", said.modified)]
+        {
+            package::property(&mut extraction, name, value.as_deref().unwrap_or_default().trim());
+        }
+        return Ok(extraction);
     }
     let mut parts = Parts::open(&bytes)?;
     refuse_bombs(&mut parts)?;
     if parts.has("content.xml") {
         whole(Ods::new(Cursor::new(&bytes)).map_err(|error| refusal(&error))?, &mut writer)?;
-        return writer.finish(ODS);
+        let mut extraction = writer.finish(ODS)?;
+        let mut lost = 0;
+        package::beside(odf::metadata(&mut parts, &mut extraction), &mut lost)?;
+        package::note_lost(lost, &mut extraction);
+        return Ok(extraction);
     }
     let media_type = if parts.has("xl/workbook.bin") { XLSB } else { XLSX };
     if media_type == XLSB {
@@ -283,6 +294,26 @@ mod tests {
         assert_eq!([float(0.1 + 0.2), float(3.0), float(-1250.5), float(0.0)], ["0.3", "3", "-1250.5", "0"]);
         assert_eq!(date((2020, 2, 3, 0, 0, 0, 0)), "2020-02-03");
         assert_eq!(date((2020, 2, 3, 4, 5, 6, 0)), "2020-02-03 04:05:06");
+    }
+
+    #[test]
+    fn an_open_document_book_is_read_with_what_it_says_of_itself() {
+        let names =
+            ["office", "table", "text"].map(|name| format!("xmlns:{name}='urn:oasis:names:tc:opendocument:xmlns:{name}:1.0'"));
+        let cell = "<table:table-cell office:value-type='string'><text:p>Acme</text:p></table:table-cell>";
+        let table = format!("<table:table table:name='Fees'><table:table-row>{cell}</table:table-row></table:table>");
+        let body = format!("<office:body><office:spreadsheet>{table}</office:spreadsheet></office:body>");
+        let content = format!("<office:document-content {}>{body}</office:document-content>", names.join(" "));
+        let manifest = "<manifest:manifest xmlns:manifest='urn:oasis:names:tc:opendocument:xmlns:manifest:1.0'/>";
+        let meta = "<office:meta><dc:title>Prices</dc:title><meta:initial-creator>Ada</meta:initial-creator>
+            <meta:creation-date>1970-01-02T00:00:00</meta:creation-date></office:meta>";
+        let parts =
+            [("mimetype", ODS), ("content.xml", content.as_str()), ("META-INF/manifest.xml", manifest), ("meta.xml", meta)];
+        let parts: Vec<(&str, &[u8])> = parts.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
+        let extraction = read(package(&parts), &mut Desk::alone("ods")).unwrap();
+        assert_eq!(extraction.text, "Fees\nAcme");
+        assert_eq!((extraction.title.as_deref(), extraction.author.as_deref()), (Some("Prices"), Some("Ada")));
+        assert_eq!(extraction.written_at, Some(86_400));
     }
 
     #[test]
