@@ -19,7 +19,7 @@ use strongroom_ingest::model::{CollectionId, Span, VersionId};
 
 use crate::retrieve::Hit;
 
-pub use attest::{AttestOptions, Attestation};
+pub use attest::{AttestOptions, Attestation, Found, Isolation, find_servers, look_at};
 pub use cancel::{Cancel, Waiting, waiting};
 pub use chat::{ChatModel, ChatOptions, Completed};
 pub use extracts::Extracts;

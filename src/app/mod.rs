@@ -195,18 +195,9 @@ impl App {
 fn generators(config: &Config) -> Vec<Arc<dyn Generator>> {
     let egress = Egress::default();
     let model = |from: &config::Generator| -> Arc<dyn Generator> {
-        let attest = AttestOptions {
-            url: from.url.clone(),
-            model: from.model.clone(),
-            key: from.api_key.as_ref().map(|key| key.0.clone()),
-            ollama: from.kind == config::GeneratorKind::Ollama,
-            private: from.private.then_some(config::is_private as fn(_) -> _),
-            digest: from.digest.clone(),
-            file: from.file.clone(),
-        };
         let options = ChatOptions {
             name: from.name.clone(),
-            attest,
+            attest: attest_options(from),
             context: from.context,
             answer_tokens: from.answer_tokens,
             silence: from.timeout,
@@ -215,6 +206,19 @@ fn generators(config: &Config) -> Vec<Arc<dyn Generator>> {
         Arc::new(ChatModel::new(options, egress.clone()))
     };
     config.generators.iter().map(model).collect()
+}
+
+/// What a configured model must be to be used.
+pub fn attest_options(from: &config::Generator) -> AttestOptions {
+    AttestOptions {
+        url: from.url.clone(),
+        model: from.model.clone(),
+        key: from.api_key.as_ref().map(|key| key.0.clone()),
+        ollama: from.kind == config::GeneratorKind::Ollama,
+        private: from.private.then_some(config::is_private as fn(_) -> _),
+        digest: from.digest.clone(),
+        file: from.file.clone(),
+    }
 }
 
 fn pipeline_options(config: &Config, purpose: Purpose) -> Result<PipelineOptions, AppError> {

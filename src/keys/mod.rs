@@ -159,7 +159,10 @@ impl Keys {
         let (held, key) = found.map_or(([0; 32], None), |(hash, key)| (hash, Some(key)));
         let matches: bool = hash(&secret).ct_eq(&held).into();
         let Some(key) = key.filter(|key| matches && key.is_valid(Timestamp::now())) else { return Ok(None) };
-        self.store.used(&key)?;
+        // A full disk is no reason to turn away whoever only asks.
+        if let Err(error) = self.store.used(&key) {
+            tracing::warn!(key = key.id, %error, "the last use of a key could not be written down");
+        }
         Ok(Some(key))
     }
 

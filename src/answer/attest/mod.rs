@@ -87,6 +87,43 @@ pub struct Attestation {
     pub checked: String,
 }
 
+/// Finds out about a model once.
+///
+/// # Errors
+/// If it cannot be reached, or is not what may be used.
+pub async fn look_at(options: AttestOptions, egress: Egress) -> Result<Arc<Attestation>, GeneratorError> {
+    Attestor::new(options, egress).attest().await.map(|(_, found, _)| found)
+}
+
+/// A server of language models that runs on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Base URL of its API.
+    pub url: String,
+    /// Its models.
+    pub models: Vec<String>,
+}
+
+/// Looks for servers of language models at the ports of this machine where they usually are: Ollama's, that of llama.cpp and MLX,
+/// LM Studio's, vLLM's.
+pub async fn find_servers(egress: &Egress) -> Vec<Found> {
+    let mut found = Vec::new();
+    for port in [11434, 8080, 1234, 8000] {
+        let (host, address) = ("127.0.0.1".to_owned(), SocketAddr::from(([127, 0, 0, 1], port)));
+        let options = ClientOptions { pause: CONNECT, ..client_options() };
+        let Ok(client) = egress.pinned_client(options, &Pinned { host, address }) else { continue };
+        let root = format!("http://{address}");
+        if let Ok(Some(models)) = timeout(CONNECT, servers::models(&client, &root)).await {
+            found.push(Found { url: format!("{root}/v1"), models });
+        }
+    }
+    found
+}
+
+fn client_options() -> ClientOptions {
+    ClientOptions { name: "generator", redirects: Redirects::None, connect: CONNECT, pause: PAUSE, https_only: false }
+}
+
 /// Finds out about one model.
 pub struct Attestor {
     options: AttestOptions,
@@ -162,9 +199,7 @@ impl Attestor {
         for address in &found {
             may_be_at(address.ip(), self.options.private)?;
         }
-        let options =
-            ClientOptions { name: "generator", redirects: Redirects::None, connect: CONNECT, pause: PAUSE, https_only: false };
-        let client = self.egress.pinned_client(options, &Pinned { host, address });
+        let client = self.egress.pinned_client(client_options(), &Pinned { host, address });
         let client = client.map_err(|error| GeneratorError::Failed(error.to_string()))?;
         let scheme = uri.scheme_str().unwrap_or("http");
         let authority = uri.authority().map(ToString::to_string).unwrap_or_default();

@@ -110,6 +110,13 @@ impl Tag {
     }
 }
 
+/// The models that it lists; none where nothing there speaks OpenAI's API.
+pub(super) async fn models(client: &Client, root: &str) -> Option<Vec<String>> {
+    let listed = Asker { client, root, key: None }.get::<Models>("/v1/models").await.ok()??;
+    let names = listed.data.into_iter().map(|model| model.id).filter(|id| !id.is_empty());
+    Some(names.map(|name| named(&name, None)).collect())
+}
+
 /// Asks it, in the words of its kind.
 pub(super) async fn look(client: &Client, root: &str, options: &AttestOptions) -> Result<Seen, GeneratorError> {
     let asker = Asker { client, root, key: options.key.as_deref() };

@@ -10,6 +10,7 @@ use super::{CliError, Surroundings, api, output};
 use crate::app::{control, model};
 use crate::config::{Config, Environment, Loaded, format_size};
 
+mod generators;
 mod machine;
 
 /// How a check ended.
@@ -64,6 +65,7 @@ fn checks(loaded: &Loaded, environment: &Environment) -> Vec<Check> {
     checks.extend([machine::open_files(), machine::core_dumps()]);
     checks.push(machine::sandbox());
     checks.extend(machine::optional_programs());
+    checks.extend(generators::generators(config));
     checks
 }
 
