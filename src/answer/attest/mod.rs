@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::Uri;
+use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
@@ -193,12 +194,15 @@ impl Attestor {
         let port = uri.port_u16().unwrap_or(default);
         let looked = timeout(CONNECT, tokio::net::lookup_host((host.as_str(), port))).await;
         let found = looked.ok().and_then(Result::ok).map(Iterator::collect::<Vec<_>>).unwrap_or_default();
-        let Some(address) = found.first().copied() else {
-            return Err(GeneratorError::Unreachable("its name leads nowhere".into()));
-        };
         for address in &found {
             may_be_at(address.ip(), self.options.private)?;
         }
+        let address = match found[..] {
+            [] => return Err(GeneratorError::Unreachable("its name leads nowhere".into())),
+            [only] => only,
+            // Names such as `localhost` lead to two addresses, and servers often listen at one of them.
+            _ => first_listening(&found).await?,
+        };
         let client = self.egress.pinned_client(client_options(), &Pinned { host, address });
         let client = client.map_err(|error| GeneratorError::Failed(error.to_string()))?;
         let scheme = uri.scheme_str().unwrap_or("http");
@@ -261,6 +265,16 @@ impl Attestor {
         let Seen { server, context, .. } = seen;
         Ok(Attestation { endpoint: place.address, server, process, digest, isolation, context, checked })
     }
+}
+
+/// The first address where somebody listens.
+async fn first_listening(addresses: &[SocketAddr]) -> Result<SocketAddr, GeneratorError> {
+    for address in addresses {
+        if matches!(timeout(CONNECT, TcpStream::connect(address)).await, Ok(Ok(_))) {
+            return Ok(*address);
+        }
+    }
+    Err(GeneratorError::Unreachable("nobody listens where its name leads".into()))
 }
 
 /// Whether a model may be at that address.
