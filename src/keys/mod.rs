@@ -103,9 +103,14 @@ impl Keys {
     /// # Errors
     /// [`KeyError::Exists`] if a key in use has the name.
     pub fn create(&self, new: &NewKey) -> Result<String, KeyError> {
+        self.made(new, None)
+    }
+
+    /// Makes a key, and ends another in the same moment: whatever happens, one of the two is in use.
+    fn made(&self, new: &NewKey, instead_of: Option<&str>) -> Result<String, KeyError> {
         let (id, secret) = (random::<4>()?, random::<SECRET>()?);
         let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.store.insert(&id, &hash(&secret), new)?;
+        self.store.insert(&id, &hash(&secret), new, instead_of)?;
         Ok(format!("{PREFIX}{id}_{}", URL_SAFE_NO_PAD.encode(secret)))
     }
 
@@ -132,8 +137,8 @@ impl Keys {
     /// # Errors
     /// [`KeyError::NoKey`] if none in use has the id or name.
     pub fn rotate(&self, id_or_name: &str) -> Result<String, KeyError> {
-        let key = self.revoke(id_or_name)?;
-        self.create(&key.made)
+        let key = self.in_use(id_or_name)?;
+        self.made(&key.made, Some(&key.id))
     }
 
     /// Whether a key was ever made, whatever became of it.

@@ -42,9 +42,15 @@ impl Store {
         Ok(work(&connection)?)
     }
 
-    pub(super) fn insert(&self, id: &str, hash: &[u8; 32], new: &NewKey) -> Result<(), KeyError> {
+    /// Keeps a new key, and revokes the one that it stands for, if it stands for one.
+    pub(super) fn insert(&self, id: &str, hash: &[u8; 32], new: &NewKey, instead_of: Option<&str>) -> Result<(), KeyError> {
         let inserted = self.with(|connection| {
-            connection.execute(
+            // The one connection is behind a lock, so no other transaction is open on it.
+            let transaction = connection.unchecked_transaction()?;
+            if let Some(old) = instead_of {
+                revoke(&transaction, old)?;
+            }
+            transaction.execute(
                 "INSERT INTO keys (id, name, hash, collections, scopes, destination, created_at, expires_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 params![
@@ -57,7 +63,8 @@ impl Store {
                     Timestamp::now().as_second(),
                     new.expires_at.map(Timestamp::as_second)
                 ],
-            )
+            )?;
+            transaction.commit()
         });
         match inserted {
             Err(KeyError::Store(rusqlite::Error::SqliteFailure(failure, _)))
@@ -65,7 +72,7 @@ impl Store {
             {
                 Err(KeyError::Exists)
             }
-            other => other.map(drop),
+            other => other,
         }
     }
 
@@ -86,11 +93,7 @@ impl Store {
     }
 
     pub(super) fn revoke(&self, id: &str) -> Result<(), KeyError> {
-        self.with(|connection| {
-            let now = Timestamp::now().as_second();
-            connection.execute("UPDATE keys SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL", params![id, now])
-        })
-        .map(drop)
+        self.with(|connection| revoke(connection, id))
     }
 
     pub(super) fn used(&self, key: &Key) -> Result<(), KeyError> {
@@ -105,6 +108,12 @@ impl Store {
     pub(super) fn any(&self) -> Result<bool, KeyError> {
         self.with(|connection| connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM keys)")?.query_row([], |row| row.get(0)))
     }
+}
+
+fn revoke(connection: &Connection, id: &str) -> rusqlite::Result<()> {
+    let now = Timestamp::now().as_second();
+    let revoking = "UPDATE keys SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL";
+    connection.execute(revoking, params![id, now]).map(drop)
 }
 
 fn reach_text(reach: &Reach) -> String {
