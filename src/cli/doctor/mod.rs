@@ -220,6 +220,8 @@ mod tests {
 
     #[test]
     fn an_open_data_folder_and_a_missing_model_are_told_with_the_remedy() {
+        // As `main` does.
+        crate::egress::install_crypto();
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(found(folder.path(), "data folder").state, State::Good);
         let data = folder.path().join("data");
