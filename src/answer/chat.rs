@@ -7,17 +7,17 @@ use std::time::Duration;
 use axum::http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use strongroom_ingest::model::CollectionId;
+use sha2::Digest;
+use strongroom_ingest::model::{CollectionId, Sha256};
 use tokio::time::timeout;
 
-use super::attest::{AttestOptions, Attestor, Isolation, Kind};
+use super::attest::{AttestOptions, Attestor, Isolation, Kind, Reached};
 use super::events::Events;
 use super::prompt::{self, Prompt};
 use super::rewrite::Rewriter;
 use super::stream::Written;
 use super::{Cancel, GenerateRequest, Generated, Generator, GeneratorError, GeneratorInfo, Role, Turn, Usage};
-use crate::egress::{Client, Egress, EgressError, RequestBuilder, Response};
+use crate::egress::{Egress, EgressError, RequestBuilder, Response};
 
 /// An answer may take this long in all, however lively it is.
 const LONGEST: Duration = Duration::from_secs(1800);
@@ -67,10 +67,9 @@ pub struct Completed {
     pub usage: Usage,
 }
 
-/// A model that may be asked now.
+/// A model that may be asked about some collections now.
 struct Attested {
-    client: Client,
-    kind: Kind,
+    reached: Reached,
     /// Tokens that a prompt may have.
     room: usize,
     context: usize,
@@ -88,7 +87,8 @@ impl ChatModel {
 
     /// Finds out what it is now, and whether it may be asked about these collections.
     async fn attested(&self, walls: &[CollectionId]) -> Result<Attested, GeneratorError> {
-        let (client, found, kind) = self.attestor.attest().await?;
+        let reached = self.attestor.attest().await?;
+        let (found, kind) = (&reached.found, reached.kind);
         if found.isolation == Isolation::None && !self.options.shared_cache {
             let mut serves = self.serves.lock().unwrap_or_else(PoisonError::into_inner);
             if serves.get_or_insert_with(|| walls.to_vec()) != walls {
@@ -104,16 +104,15 @@ impl ChatModel {
         let context = context.min(said);
         let salt = if found.isolation == Isolation::Salted { Some(self.salt(walls)?) } else { None };
         let room = context.saturating_sub(self.options.answer_tokens.min(context / 2));
-        Ok(Attested { client, kind, room, context, salt })
+        Ok(Attested { reached, room, context, salt })
     }
 
     fn salt(&self, walls: &[CollectionId]) -> Result<String, GeneratorError> {
         let no_random = || GeneratorError::Failed("this system gives no random bytes to keep collections apart with".into());
-        let mut hasher = Sha256::new();
+        let mut hasher = sha2::Sha256::new();
         hasher.update(self.secret.ok_or_else(no_random)?);
         walls.iter().for_each(|id| hasher.update(id.to_string()));
-        let bytes: [u8; 32] = hasher.finalize().into();
-        Ok(bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
+        Ok(Sha256(hasher.finalize().into()).to_string())
     }
 
     /// Runs something that waits for the model. Blocks; there must be a runtime around, but not on this thread.
@@ -163,13 +162,13 @@ impl ChatModel {
     /// How many tokens the messages are, by the model's own tokenizer; none where it does not count.
     async fn count(&self, model: &Attested, messages: &[Turn]) -> Option<usize> {
         let text: String = messages.iter().flat_map(|turn| [turn.text.as_str(), "\n"]).collect();
-        let body = match model.kind {
+        let body = match model.reached.kind {
             Kind::LlamaCpp => json!({ "content": text }),
             Kind::Vllm => json!({ "model": self.options.attest.model, "prompt": text }),
             Kind::Ollama | Kind::Other => return None,
         };
-        let request = self.request(model, &format!("{}/tokenize", self.root())).json(&body);
-        let response = timeout(self.options.silence, model.client.send(request)).await.ok()?.ok()?;
+        let request = self.request(model, &format!("{}/tokenize", model.reached.root)).json(&body);
+        let response = timeout(self.options.silence, model.reached.client.send(request)).await.ok()?.ok()?;
         if response.status() != StatusCode::OK {
             return None;
         }
@@ -179,13 +178,8 @@ impl ChatModel {
         Some(tokens + messages.len() * TEMPLATE)
     }
 
-    /// The server's address without the API's path.
-    fn root(&self) -> &str {
-        self.options.attest.url.trim_end_matches('/').trim_end_matches("/v1")
-    }
-
     fn request(&self, model: &Attested, url: &str) -> RequestBuilder {
-        let request = model.client.request(Method::POST, url);
+        let request = model.reached.client.request(Method::POST, url);
         match &self.options.attest.key {
             Some(key) => request.bearer_auth(key),
             None => request,
@@ -196,7 +190,7 @@ impl ChatModel {
     async fn ask(&self, model: &Attested, turns: &[Turn], sink: &mut dyn FnMut(&str)) -> Result<Completed, GeneratorError> {
         let (url, body) = self.body(model, turns);
         let request = self.request(model, &url).json(&body);
-        let sent = timeout(self.options.silence, model.client.send(request)).await.map_err(|_| self.silent())?;
+        let sent = timeout(self.options.silence, model.reached.client.send(request)).await.map_err(|_| self.silent())?;
         let response = sent.map_err(|error| GeneratorError::Unreachable(error.to_string()))?;
         if response.status() != StatusCode::OK {
             return Err(self.refused(response).await);
@@ -207,7 +201,7 @@ impl ChatModel {
             let mut events = Events::of_events();
             self.read(response, &mut events, |data, written: &mut Written, sink| written.event(data, sink), &mut written, sink)
                 .await?;
-        } else if model.kind == Kind::Ollama {
+        } else if model.reached.kind == Kind::Ollama {
             let mut lines = Events::of_lines();
             self.read(response, &mut lines, |line, written: &mut Written, sink| written.line(line, sink), &mut written, sink)
                 .await?;
@@ -228,11 +222,11 @@ impl ChatModel {
     fn body(&self, model: &Attested, turns: &[Turn]) -> (String, Value) {
         let messages: Vec<Value> = turns.iter().map(message).collect();
         let name = &self.options.attest.model;
-        if model.kind == Kind::Ollama {
+        if model.reached.kind == Kind::Ollama {
             // Only its own API is told how much it is to take in; asked by OpenAI's it cuts prompts without a word.
             let options = json!({ "num_ctx": model.context, "num_predict": self.options.answer_tokens, "temperature": 0 });
             let body = json!({ "model": name, "messages": messages, "stream": true, "options": options });
-            return (format!("{}/api/chat", self.root()), body);
+            return (format!("{}/api/chat", model.reached.root), body);
         }
         let mut body = json!({
             "model": name,
@@ -242,7 +236,7 @@ impl ChatModel {
             "temperature": 0,
             "max_tokens": self.options.answer_tokens,
         });
-        if model.kind == Kind::LlamaCpp {
+        if model.reached.kind == Kind::LlamaCpp {
             body["cache_prompt"] = json!(false);
         }
         if let Some(salt) = &model.salt {

@@ -130,16 +130,19 @@ fn serve_control(
 /// Full-text search is there before the model is: it loads, or is fetched, on a thread of its own.
 fn load_model(app: &Arc<App>, tell: &Tell) -> Result<(), AppError> {
     let (app, tell) = (Arc::clone(app), Arc::clone(tell));
-    let loading = move || model::load(&app, model::Fetch::Allowed, &|event| tell(event));
-    let spawned = std::thread::Builder::new().name("model".into()).spawn(loading);
-    spawned.map(drop).map_err(|source| AppError::Io { what: "start a thread for the model", source })
+    aside("model", move || model::load(&app, model::Fetch::Allowed, &|event| tell(event)))
 }
 
 /// Opens collections while the model loads.
 fn warm(app: &Arc<App>) -> Result<(), AppError> {
     let store = Arc::clone(&app.store);
-    let spawned = std::thread::Builder::new().name("warm".into()).spawn(move || store.warm(WARM));
-    spawned.map(drop).map_err(|source| AppError::Io { what: "start a thread to open collections", source })
+    aside("warm", move || store.warm(WARM))
+}
+
+/// Does something on a thread of its own that nobody waits for.
+fn aside(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), AppError> {
+    let spawned = std::thread::Builder::new().name(name.into()).spawn(work);
+    spawned.map(drop).map_err(|source| AppError::Io { what: "start a thread", source })
 }
 
 /// Looks at what indexing is doing and passes it on.

@@ -1,6 +1,4 @@
 //! Readers without their process, for property tests and fuzzing: whatever goes in, what comes out keeps its promises.
-// Only what tests call, and they may give up.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::desk::Desk;
 use super::parts::package;

@@ -88,12 +88,22 @@ pub struct Attestation {
     pub checked: String,
 }
 
+/// A model that may be asked now.
+pub(super) struct Reached {
+    /// Reaches its server and nothing else.
+    pub client: Client,
+    /// The server's address without the API's path.
+    pub root: String,
+    pub kind: Kind,
+    pub found: Arc<Attestation>,
+}
+
 /// Finds out about a model once.
 ///
 /// # Errors
 /// If it cannot be reached, or is not what may be used.
 pub async fn look_at(options: AttestOptions, egress: Egress) -> Result<Arc<Attestation>, GeneratorError> {
-    Attestor::new(options, egress).attest().await.map(|(_, found, _)| found)
+    Attestor::new(options, egress).attest().await.map(|reached| reached.found)
 }
 
 /// A server of language models that runs on this machine.
@@ -154,11 +164,11 @@ impl Attestor {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Finds out what the model is now, and gives the client that reaches it and nothing else.
+    /// Finds out what the model is now, and how to reach it.
     ///
     /// # Errors
     /// If it cannot be reached, or is not what may be used.
-    pub(super) async fn attest(&self) -> Result<(Client, Arc<Attestation>, Kind), GeneratorError> {
+    pub(super) async fn attest(&self) -> Result<Reached, GeneratorError> {
         let place = self.place.get_or_try_init(|| self.find()).await?;
         let asked = servers::look(&place.client, &place.root, &self.options);
         let seen =
@@ -182,7 +192,7 @@ impl Attestor {
             }
         };
         *last = Some(Arc::clone(&found));
-        Ok((place.client.clone(), found, kind))
+        Ok(Reached { client: place.client.clone(), root: place.root.clone(), kind, found })
     }
 
     /// Looks its name up, once. All that it leads to must be near, or it could be led elsewhere later.

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use sha2::{Digest, Sha256};
+use sha2::Digest;
+use strongroom_ingest::model::Sha256;
 
 use crate::answer::GeneratorError;
 
@@ -59,7 +60,7 @@ fn hash(file: &Path, loaded: Option<&Path>, known: &Mutex<Option<Known>>) -> Res
     if let Some(known) = known.as_ref().filter(|known| known.length == length && known.changed == changed) {
         return Ok(known.digest.clone());
     }
-    let mut hasher = Sha256::new();
+    let mut hasher = sha2::Sha256::new();
     let mut buffer = vec![0; 1 << 20];
     loop {
         match opened.read(&mut buffer).map_err(unreadable)? {
@@ -67,8 +68,7 @@ fn hash(file: &Path, loaded: Option<&Path>, known: &Mutex<Option<Known>>) -> Res
             read => hasher.update(&buffer[..read]),
         }
     }
-    let bytes: [u8; 32] = hasher.finalize().into();
-    let digest = bytes.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"));
+    let digest = format!("sha256:{}", Sha256(hasher.finalize().into()));
     *known = Some(Known { length, changed, digest: digest.clone() });
     Ok(digest)
 }

@@ -45,15 +45,14 @@ mod tests {
     use super::*;
     use crate::extract::parts::package;
 
-    fn closed() -> Vec<u8> {
+    fn plain() -> Vec<u8> {
         let types = b"<Types xmlns=\"http://schemas.openxmlformats.org/package/2006/content-types\"/>";
-        encrypt_ooxml(&package(&[("[Content_Types].xml", types), ("word/document.xml", b"<d/>")]), "key").unwrap()
+        package(&[("[Content_Types].xml", types), ("word/document.xml", b"<d/>")])
     }
 
     #[test]
     fn a_known_password_opens_a_package() {
-        let types = b"<Types xmlns=\"http://schemas.openxmlformats.org/package/2006/content-types\"/>";
-        let plain = package(&[("[Content_Types].xml", types), ("word/document.xml", b"<d/>")]);
+        let plain = plain();
         let known = ["other".to_owned(), "key".to_owned()];
         for closed in [encrypt_ooxml(&plain, "key").unwrap(), encrypt_ooxml_standard(&plain, "key").unwrap()] {
             assert!(is_closed(&closed) && !is_closed(&plain));
@@ -67,7 +66,7 @@ mod tests {
 
     #[test]
     fn broken_packages_give_a_reason() {
-        let closed = closed();
+        let closed = encrypt_ooxml(&plain(), "key").unwrap();
         proptest!(ProptestConfig::with_cases(16), |(place in 0..closed.len(), byte: u8, cut in 600..closed.len())| {
             let mut bytes = closed.clone();
             bytes[place] = byte;

@@ -55,7 +55,10 @@ pub(super) fn load(options: &EdgeOptions, watermark: &Watermark) -> Result<EdgeS
     }
     log::cut(&dir).map_err(|error| VectorError::Damaged(format!("its log could not be cut: {error}")))?;
     let shard = engine::load(&dir, config(options))?;
-    read_ahead(&dir.join("segments"), &mut { READ_AHEAD });
+    if cfg!(target_os = "linux") {
+        let mut left = READ_AHEAD;
+        read_ahead(&dir.join("segments"), &mut left);
+    }
     Ok(shard)
 }
 
