@@ -1,25 +1,28 @@
 //! Composes a question's way: retrieve, answer, record. Readable in one sitting.
 
+mod attempt;
 mod failure;
+mod material;
+mod task;
 mod words;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use strongroom_ingest::index::records::DocumentFilter;
 use strongroom_ingest::index::{Collection, IndexError, Store};
-use strongroom_ingest::model::{CollectionId, Reach, Span, VersionId};
+use strongroom_ingest::model::{CollectionId, Reach};
 
-use crate::answer::{
-    self, Answer, Cancel, Completed, Extracts, GenerateRequest, Generator, GeneratorError, GeneratorInfo, Role, Turn,
-};
+use crate::answer::{Answer, Cancel, Completed, GeneratorError, GeneratorInfo, Job, Turn};
+use attempt::{Attempt, generated, tell_failure};
 pub use failure::AskError;
-use words::Words;
+use material::Material;
+use task::Clock;
+pub use task::{Generators, Route, Task};
 
-use crate::retrieve::{Embedded, Found, Hit, Mode, Query, Retriever, SearchError, stored};
-
-/// Passages that an answer may be taken from.
-const PASSAGES: usize = 10;
+use crate::retrieve::{Embedded, Found, Hit, Mode, Query, Retriever, SearchError};
+use crate::usage::{Meter, Place, Spent, Trail};
 
 /// What a question gave.
 #[derive(Clone, Debug)]
@@ -30,6 +33,10 @@ pub struct Asked {
     pub unreadable: u64,
     /// Generators that were tried before the one that answered, and why they did not.
     pub tried: Vec<Tried>,
+    /// The passages that it could have been taken from; the answer's work tells which the generator was shown.
+    pub passages: Vec<Hit>,
+    /// How it came to be.
+    pub trail: Trail,
 }
 
 /// A generator that did not answer.
@@ -48,6 +55,8 @@ pub struct Question<'a> {
     pub collections: Option<&'a [String]>,
     /// As typed.
     pub text: &'a str,
+    /// What is to be done.
+    pub task: &'a Task,
     /// What was said before, oldest first.
     pub history: &'a [Turn],
     /// Whether words that were handed out cannot be taken back. Then nothing is handed out before its first citation, and
@@ -74,7 +83,8 @@ pub struct Ask {
     store: Arc<Store>,
     retriever: Retriever,
     mixable: Arc<HashSet<String>>,
-    generators: Arc<[Arc<dyn Generator>]>,
+    generators: Arc<Generators>,
+    meter: Option<Meter>,
     reach: Reach,
 }
 
@@ -82,12 +92,18 @@ impl Ask {
     /// `mixable`: names of collections whose text may stand in one answer with another's.
     pub fn new(store: Arc<Store>, retriever: Retriever, mixable: Vec<String>) -> Self {
         let mixable = Arc::new(mixable.into_iter().collect());
-        Self { store, retriever, mixable, generators: Arc::from([]), reach: Reach::All }
+        Self { store, retriever, mixable, generators: Arc::default(), meter: None, reach: Reach::All }
     }
 
-    /// Has answers written by these, the first that can.
-    pub fn with_generators(mut self, generators: Vec<Arc<dyn Generator>>) -> Self {
-        self.generators = generators.into();
+    /// Has answers written by these.
+    pub fn with_generators(mut self, generators: Generators) -> Self {
+        self.generators = Arc::new(generators);
+        self
+    }
+
+    /// Has what models are asked counted.
+    pub fn with_meter(mut self, meter: Meter) -> Self {
+        self.meter = Some(meter);
         self
     }
 
@@ -116,19 +132,34 @@ impl Ask {
     /// Answers from the named collections; `None` means all.
     pub fn answer(&self, collections: Option<&[String]>, question: &str) -> Result<Asked, AskError> {
         let cancel = Cancel::never();
-        self.answered(&Question { collections, text: question, history: &[], binding: false, cancel: &cancel }, &mut |_| ())
+        let question =
+            Question { collections, text: question, task: &Task::ASK, history: &[], binding: false, cancel: &cancel };
+        self.answered(&question, &mut |_| ())
     }
 
-    /// Answers, and tells how far it is.
+    /// Answers, or does another task, and tells how far it is.
     ///
     /// Full text alone is searched where no vectors can be: an answer is its quotes, whichever way they were found.
     pub fn answered(&self, question: &Question<'_>, tell: &mut dyn FnMut(Step<'_>)) -> Result<Asked, AskError> {
+        let mut clock = Clock::start();
         let collections = self.mixed(question.collections)?;
-        let found = self.passages(&searched(question.text, question.history), PASSAGES, &collections)?;
-        let passages = stored::of_the_named(&answer::names(question.text), found.hits, &collections)?;
+        let generators = self.generators.of(question.task).ok_or(AskError::NoGenerator)?;
+        let route = self.generators.route(question.task.kind);
+        let Material { mut passages, unreadable, whole } = self.material(question, &collections, route.input_tokens)?;
         tell(Step::Found(passages.len()));
-        let (answer, tried) = self.generated(question, passages, &collections, tell)?;
-        Ok(Asked { answer, unreadable: found.unreadable, tried })
+        let schema = question.task.schema.as_deref().or(route.schema.as_deref());
+        let job = Job { kind: question.task.kind, schema, whole, answer_tokens: route.answer_tokens, longest: route.longest };
+        let walls = walls(&collections);
+        let mut attempt = Attempt { question, job, from: &collections, walls: &walls, clock: &mut clock };
+        let (answer, tried) = generated(&generators, &mut attempt, &mut passages, tell)?;
+        let trail = task::account(self.meter.as_ref(), job.kind, &answer, &passages, &walls, &clock);
+        Ok(Asked { answer, unreadable, tried, passages, trail })
+    }
+
+    /// The trail of a task, if it is still kept and all that it was about is within reach.
+    pub fn trail(&self, id: &str) -> Result<Option<Trail>, AskError> {
+        let Some(meter) = &self.meter else { return Ok(None) };
+        meter.trail(&self.reach, id).map_err(|error| AskError::Failed(error.to_string()))
     }
 
     /// The best passages for a question, by the rules of an answer.
@@ -137,8 +168,8 @@ impl Ask {
         Ok(self.passages(question, limit, &collections)?)
     }
 
-    /// Has a language model go on with a conversation about the named collections (`None` means all) as it is, without documents. None where no language model is configured
-    /// or none can.
+    /// Has a language model go on with a conversation about the named collections (`None` means all) as it is, without documents.
+    /// None where no language model is configured or none can.
     pub fn complete(
         &self,
         collections: Option<&[String]>,
@@ -146,15 +177,39 @@ impl Ask {
         cancel: &Cancel,
     ) -> Result<Option<(Completed, GeneratorInfo)>, AskError> {
         let walls = walls(&self.open(&self.named(collections)?, collections.is_none())?);
-        for generator in self.generators.iter() {
+        for generator in self.generators.of(&Task::ASK).unwrap_or_default() {
+            let asked = Instant::now();
             match generator.complete(turns, &walls, cancel) {
-                Some(Ok(completed)) => return Ok(Some((completed, generator.info()))),
+                Some(Ok(completed)) => {
+                    let info = generator.info();
+                    self.count_chore(&completed, &info, &walls, asked.elapsed());
+                    return Ok(Some((completed, info)));
+                }
                 Some(Err(GeneratorError::Cancelled)) => return Ok(None),
                 Some(Err(error)) => tell_failure(generator.as_ref(), &error),
                 None => {}
             }
         }
         Ok(None)
+    }
+
+    /// Counts what a client had done without documents, such as a title for a conversation.
+    fn count_chore(&self, completed: &Completed, info: &GeneratorInfo, walls: &[CollectionId], busy: Duration) {
+        let Some(meter) = &self.meter else { return };
+        let spent = Spent {
+            at: jiff::Timestamp::now(),
+            collections: walls,
+            task: "chat",
+            generator: &info.name,
+            place: if info.local { Place::Local } else { Place::Cloud },
+            tokens: task::tokens(completed.measured),
+            reported: task::tokens(completed.usage),
+            busy,
+            trail: None,
+        };
+        if let Err(error) = meter.count(&spent) {
+            tracing::error!(%error, "what a model was asked was not counted");
+        }
     }
 
     /// Vectors of texts as questions, by the active model.
@@ -190,89 +245,18 @@ impl Ask {
     fn passages(&self, text: &str, limit: usize, from: &[Arc<Collection>]) -> Result<Found, SearchError> {
         let filter = DocumentFilter::default();
         // The built-in generator looks at how near a passage is.
-        let mut query = Query { text: text.to_owned(), mode: Mode::Hybrid, limit, filter, explain: true };
+        let query = Query { text: text.to_owned(), mode: Mode::Hybrid, limit, filter, explain: true };
+        self.searched_by_words_at_least(query, from)
+    }
+
+    /// Searches, by words alone where there are no vectors.
+    fn searched_by_words_at_least(&self, mut query: Query, from: &[Arc<Collection>]) -> Result<Found, SearchError> {
         match self.retriever.search(&query, from) {
             Err(SearchError::ModeUnavailable(_)) => {
                 query.mode = Mode::Lexical;
                 self.retriever.search(&query, from)
             }
             other => other,
-        }
-    }
-
-    /// Has an answer written, by the first generator that can; the built-in one always can.
-    fn generated(
-        &self,
-        question: &Question<'_>,
-        mut passages: Vec<Hit>,
-        from: &[Arc<Collection>],
-        tell: &mut dyn FnMut(Step<'_>),
-    ) -> Result<(Answer, Vec<Tried>), AskError> {
-        let mut tried = Vec::new();
-        let extracts: Arc<dyn Generator> = Arc::new(Extracts);
-        for generator in self.generators.iter().chain([&extracts]) {
-            let mut words = Words { binding: question.binding, held: String::new(), out: false };
-            match self.by_one(generator.as_ref(), question, &mut passages, from, &mut words, tell) {
-                Err(Stop::Generator(GeneratorError::Cancelled)) => return Err(AskError::Cancelled),
-                Err(Stop::Generator(error)) => {
-                    tell_failure(generator.as_ref(), &error);
-                    if words.out && question.binding {
-                        return Err(AskError::BrokeOff(error.to_string()));
-                    }
-                    words.void(tell);
-                    tried.push(Tried { name: generator.info().name, why: error.to_string() });
-                }
-                Err(Stop::Ask(error)) => return Err(error),
-                Ok(answer) => {
-                    if !answer.grounded {
-                        words.void(tell);
-                        tell(Step::Words(&answer.text));
-                    }
-                    return Ok((answer, tried));
-                }
-            }
-        }
-        Err(AskError::Failed("no generator answered".into()))
-    }
-
-    /// Has one generator write. Passages that are no longer what they were when they were found are taken away, and it writes
-    /// again without them.
-    fn by_one(
-        &self,
-        generator: &dyn Generator,
-        question: &Question<'_>,
-        passages: &mut Vec<Hit>,
-        from: &[Arc<Collection>],
-        words: &mut Words,
-        tell: &mut dyn FnMut(Step<'_>),
-    ) -> Result<Answer, Stop> {
-        let walls = walls(from);
-        loop {
-            let request = GenerateRequest {
-                question: question.text,
-                passages: passages.as_slice(),
-                walls: &walls,
-                history: question.history,
-                cancel: question.cancel,
-            };
-            let generated = generator.generate(&request, &mut |piece| words.add(piece, tell)).map_err(Stop::Generator)?;
-            let mut changed: Vec<(CollectionId, VersionId, Span)> = Vec::new();
-            let answer = answer::cite(generated, passages, generator.info(), |hit, span| {
-                let stored = stored::slice(from, hit, span)?;
-                if stored.is_none() {
-                    changed.push((hit.collection, hit.version, hit.span));
-                }
-                Ok::<_, AskError>(stored)
-            })
-            .map_err(Stop::Ask)?;
-            if changed.is_empty() {
-                return Ok(answer);
-            }
-            if words.out && question.binding {
-                return Err(Stop::Ask(AskError::BrokeOff("a document changed meanwhile".into())));
-            }
-            words.void(tell);
-            passages.retain(|hit| !changed.contains(&(hit.collection, hit.version, hit.span)));
         }
     }
 
@@ -313,63 +297,4 @@ fn walls(collections: &[Arc<Collection>]) -> Vec<CollectionId> {
     let mut ids: Vec<CollectionId> = collections.iter().map(|collection| collection.id()).collect();
     ids.sort();
     ids
-}
-
-/// Why a generator's answer was not taken.
-enum Stop {
-    /// The generator's fault: another may be tried.
-    Generator(GeneratorError),
-    /// Ours.
-    Ask(AskError),
-}
-
-fn tell_failure(generator: &dyn Generator, error: &GeneratorError) {
-    tracing::warn!(generator = generator.info().name, %error, "a generator did not answer; the next one is tried");
-}
-
-/// Questions of fewer words, or with one of these words, lean on what was said before.
-const FEW_WORDS: usize = 4;
-const POINTING: [&str; 16] = [
-    "it", "its", "that", "this", "these", "those", "they", "them", "their", "he", "she", "his", "her", "there", "same",
-    "former",
-];
-
-/// What is searched for a question that may lean on the one before.
-fn searched(question: &str, history: &[Turn]) -> String {
-    let before = history.iter().rev().find(|turn| turn.role == Role::User);
-    let mut words = question.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    let leans = words.clone().count() <= FEW_WORDS || words.any(|word| POINTING.contains(&word.to_lowercase().as_str()));
-    match before {
-        Some(before) if leans => format!("{} {question}", before.text.trim()),
-        _ => question.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_question_that_points_back_is_searched_with_the_one_before() {
-        let turn = |role, text: &str| Turn { role, text: text.to_owned() };
-        let history = [turn(Role::User, "What is the rent of the Acme lease?"), turn(Role::Assistant, "€4,500 [1].")];
-        assert_eq!(
-            searched("And when is it payable?", &history),
-            "What is the rent of the Acme lease? And when is it payable?"
-        );
-        assert_eq!(searched("And parking?", &history), "What is the rent of the Acme lease? And parking?");
-        let whole = "Which law governs the Globex services agreement?";
-        assert_eq!(searched(whole, &history), whole);
-        assert_eq!(searched("And parking?", &[]), "And parking?");
-    }
-
-    #[test]
-    fn words_that_bind_wait_for_their_first_citation() {
-        let mut told = Vec::new();
-        let mut words = Words { binding: true, held: String::new(), out: false };
-        for piece in ["Ninety", " days [sic] ", "[1]", " and"] {
-            words.add(piece, &mut |step| told.push(format!("{step:?}")));
-        }
-        assert_eq!(told, ["Words(\"Ninety days [sic] [1]\")", "Words(\" and\")"]);
-    }
 }

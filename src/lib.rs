@@ -1,7 +1,7 @@
 //! Strongroom: a question over one client's documents becomes an audited answer.
 //!
 //! The rooms: [`retrieve`] finds passages, [`answer`] grounds an answer in them, [`ask`] composes the two, [`http`] is the
-//! door, [`keys`] says who may ask, [`app`] builds everything once, [`cli`] is what people type.
+//! door, [`keys`] says who may ask, [`usage`] counts what models were asked, [`app`] builds everything once, [`cli`] is what people type.
 
 pub mod answer;
 pub mod app;
@@ -13,3 +13,4 @@ pub mod http;
 pub mod keys;
 pub mod models;
 pub mod retrieve;
+pub mod usage;

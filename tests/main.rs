@@ -31,4 +31,5 @@ mod rest_search;
 mod rest_texts;
 mod spine;
 mod support;
+mod tasks;
 mod tidy;

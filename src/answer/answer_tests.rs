@@ -46,12 +46,12 @@ fn answer(question: &str, passages: &[Hit]) -> Answer {
     let mut streamed = String::new();
     let generated = Extracts
         .generate(
-            &GenerateRequest { question, passages, walls: &[], history: &[], cancel: &Cancel::never() },
+            &GenerateRequest { question, passages, walls: &[], history: &[], job: Job::ASK, cancel: &Cancel::never() },
             &mut |piece: &str| streamed.push_str(piece),
         )
         .unwrap();
     assert_eq!(streamed, generated.text, "what is streamed is what is answered");
-    cite(generated, passages, Extracts.info(), |hit, span| {
+    cite(generated, Kind::Ask, passages, Extracts.info(), |hit, span| {
         let skip = (span.start - hit.span.start) as usize;
         Ok::<_, ()>(Some(hit.text.chars().skip(skip).take((span.end - span.start) as usize).collect()))
     })
@@ -107,22 +107,24 @@ fn a_quote_that_is_no_longer_stored_is_no_answer() {
         passages: &passages,
         walls: &[],
         history: &[],
+        job: Job::ASK,
         cancel: &Cancel::never(),
     };
     let generated = Extracts.generate(&request, &mut |_| ()).unwrap();
-    let altered = cite(generated.clone(), &passages, Extracts.info(), |_, _| Ok::<_, ()>(Some("The monthly rent".to_owned())));
+    let altered =
+        cite(generated.clone(), Kind::Ask, &passages, Extracts.info(), |_, _| Ok::<_, ()>(Some("The monthly rent".to_owned())));
     assert!(!altered.unwrap().grounded);
-    let gone = cite(generated.clone(), &passages, Extracts.info(), |_, _| Ok::<_, ()>(None));
+    let gone = cite(generated.clone(), Kind::Ask, &passages, Extracts.info(), |_, _| Ok::<_, ()>(None));
     assert!(!gone.unwrap().grounded);
-    assert_eq!(cite(generated, &passages, Extracts.info(), |_, _| Err(7)).unwrap_err(), 7);
+    assert_eq!(cite(generated, Kind::Ask, &passages, Extracts.info(), |_, _| Err(7)).unwrap_err(), 7);
 }
 
 #[test]
 fn a_generator_cannot_cite_what_it_was_not_given() {
     let passages = lease();
-    let quotes = vec![Quote { passage: 9, bytes: 0..1 }, Quote { passage: 0, bytes: 0..100_000 }];
+    let quotes = vec![Quote { passage: 9, bytes: 0..1, pointer: None }, Quote { passage: 0, bytes: 0..100_000, pointer: None }];
     let generated = Generated { text: "Surely so [1][2].".to_owned(), quotes, ..Generated::default() };
-    let answer = cite(generated, &passages, Extracts.info(), |_, _| Ok::<_, ()>(Some(String::new()))).unwrap();
+    let answer = cite(generated, Kind::Ask, &passages, Extracts.info(), |_, _| Ok::<_, ()>(Some(String::new()))).unwrap();
     assert!(!answer.grounded && answer.citations.is_empty());
 }
 

@@ -1,7 +1,7 @@
 //! A local language model behind an OpenAI-compatible server (llama.cpp, vLLM, LM Studio, MLX) or an Ollama, asked by streaming
 //! chats: attested before each answer, and never shown one collection's prompt beside another's.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
@@ -14,17 +14,12 @@ use tokio::time::timeout;
 use super::attest::{AttestOptions, Attestor, Isolation, Kind, Reached};
 use super::events::Events;
 use super::prompt::{self, Prompt};
-use super::rewrite::Rewriter;
 use super::stream::Written;
-use super::{Cancel, GenerateRequest, Generated, Generator, GeneratorError, GeneratorInfo, Role, Turn, Usage};
+use super::{Cancel, GenerateRequest, Generated, Generator, GeneratorError, GeneratorInfo, Job, Role, Schema, Turn, Usage};
 use crate::egress::{Egress, EgressError, RequestBuilder, Response};
 
-/// An answer may take this long in all, however lively it is.
-const LONGEST: Duration = Duration::from_secs(1800);
 /// Bytes of an answer that is not streamed, at most.
 const MOST_BYTES: usize = 4 << 20;
-/// Below this many tokens it makes no sense to try again with fewer passages.
-const LEAST_ROOM: usize = 400;
 /// Tokens that a model takes in where neither it nor the configuration says.
 const CONTEXT: usize = 4096;
 /// Tokens that a chat template adds to each message, at most.
@@ -46,6 +41,8 @@ pub struct ChatOptions {
     pub silence: Duration,
     /// Whether it may serve several collections though it cannot keep their prompts apart.
     pub shared_cache: bool,
+    /// Counts the tokens of a text as they are counted for every model, here and in clouds.
+    pub count: Arc<dyn Fn(&str) -> usize + Send + Sync>,
 }
 
 /// One model.
@@ -63,16 +60,21 @@ pub struct ChatModel {
 pub struct Completed {
     /// The text.
     pub text: String,
-    /// What it cost.
+    /// What it cost, as the server says, or by a guess where it does not.
     pub usage: Usage,
+    /// The same by one tokenizer for all models.
+    pub measured: Usage,
 }
 
 /// A model that may be asked about some collections now.
-struct Attested {
+#[derive(Clone)]
+pub(super) struct Attested {
     reached: Reached,
     /// Tokens that a prompt may have.
-    room: usize,
+    pub room: usize,
     context: usize,
+    /// Tokens that an answer may have.
+    pub answer_tokens: usize,
     salt: Option<String>,
 }
 
@@ -86,7 +88,7 @@ impl ChatModel {
     }
 
     /// Finds out what it is now, and whether it may be asked about these collections.
-    async fn attested(&self, walls: &[CollectionId]) -> Result<Attested, GeneratorError> {
+    async fn attested(&self, walls: &[CollectionId], answer_tokens: Option<usize>) -> Result<Attested, GeneratorError> {
         let reached = self.attestor.attest().await?;
         let (found, kind) = (&reached.found, reached.kind);
         if found.isolation == Isolation::None && !self.options.shared_cache {
@@ -103,8 +105,9 @@ impl ChatModel {
             self.options.context.unwrap_or(if kind == Kind::Ollama { CONTEXT } else { found.context.unwrap_or(CONTEXT) });
         let context = context.min(said);
         let salt = if found.isolation == Isolation::Salted { Some(self.salt(walls)?) } else { None };
-        let room = context.saturating_sub(self.options.answer_tokens.min(context / 2));
-        Ok(Attested { reached, room, context, salt })
+        let answer_tokens = answer_tokens.unwrap_or(self.options.answer_tokens).min(context / 2).max(1);
+        let room = context.saturating_sub(answer_tokens);
+        Ok(Attested { reached, room, context, answer_tokens, salt })
     }
 
     fn salt(&self, walls: &[CollectionId]) -> Result<String, GeneratorError> {
@@ -116,7 +119,12 @@ impl ChatModel {
     }
 
     /// Runs something that waits for the model. Blocks; there must be a runtime around, but not on this thread.
-    fn wait<T>(&self, cancel: &Cancel, work: impl Future<Output = Result<T, GeneratorError>>) -> Result<T, GeneratorError> {
+    fn wait<T>(
+        &self,
+        cancel: &Cancel,
+        longest: Duration,
+        work: impl Future<Output = Result<T, GeneratorError>>,
+    ) -> Result<T, GeneratorError> {
         let runtime = tokio::runtime::Handle::try_current()
             .map_err(|_| GeneratorError::Failed("it is asked outside of a running server".into()))?;
         runtime.block_on(async {
@@ -124,13 +132,15 @@ impl ChatModel {
                 biased;
                 // Dropping the request closes its connection, which is how such servers learn that they may stop.
                 () = cancel.cancelled() => Err(GeneratorError::Cancelled),
-                done = timeout(LONGEST, work) => done.unwrap_or_else(|_| Err(self.silent())),
+                done = timeout(longest, work) => done.unwrap_or_else(|_| {
+                    Err(GeneratorError::Failed(format!("it was not done after {} s", longest.as_secs())))
+                }),
             }
         })
     }
 
     /// The prompt as large as fits, by the model's own count where it gives one, else by a careful guess.
-    async fn prompt(&self, model: &Attested, request: &GenerateRequest<'_>, room: usize) -> Prompt {
+    pub(super) async fn prompt(&self, model: &Attested, request: &GenerateRequest<'_>, room: usize) -> Prompt {
         let mut prompt = prompt::grounded(request, room);
         let mut guess = room;
         for _ in 0..CUTS {
@@ -160,7 +170,7 @@ impl ChatModel {
     }
 
     /// How many tokens the messages are, by the model's own tokenizer; none where it does not count.
-    async fn count(&self, model: &Attested, messages: &[Turn]) -> Option<usize> {
+    pub(super) async fn count(&self, model: &Attested, messages: &[Turn]) -> Option<usize> {
         let text: String = messages.iter().flat_map(|turn| [turn.text.as_str(), "\n"]).collect();
         let body = match model.reached.kind {
             Kind::LlamaCpp => json!({ "content": text }),
@@ -187,8 +197,14 @@ impl ChatModel {
     }
 
     /// Asks, and hands out what comes.
-    async fn ask(&self, model: &Attested, turns: &[Turn], sink: &mut dyn FnMut(&str)) -> Result<Completed, GeneratorError> {
-        let (url, body) = self.body(model, turns);
+    pub(super) async fn ask(
+        &self,
+        model: &Attested,
+        turns: &[Turn],
+        schema: Option<&Schema>,
+        sink: &mut dyn FnMut(&str),
+    ) -> Result<Completed, GeneratorError> {
+        let (url, body) = self.body(model, turns, schema);
         let request = self.request(model, &url).json(&body);
         let sent = timeout(self.options.silence, model.reached.client.send(request)).await.map_err(|_| self.silent())?;
         let response = sent.map_err(|error| GeneratorError::Unreachable(error.to_string()))?;
@@ -210,7 +226,9 @@ impl ChatModel {
             let body = timeout(self.options.silence, response.body(MOST_BYTES)).await.map_err(|_| self.silent())?;
             written.whole(&body.map_err(broke_off)?, sink)?;
         }
-        let mut completed = Completed { text: written.text, usage: written.usage.unwrap_or_default() };
+        let count = |text: &str| (self.options.count)(text) as u64;
+        let measured = Usage { prompt: turns.iter().map(|turn| count(&turn.text)).sum(), completion: count(&written.text) };
+        let mut completed = Completed { text: written.text, usage: written.usage.unwrap_or_default(), measured };
         if written.usage.is_none() {
             let tokens: usize = turns.iter().map(|turn| prompt::tokens(&turn.text)).sum();
             completed.usage = Usage { prompt: tokens as u64, completion: prompt::tokens(&completed.text) as u64 };
@@ -219,13 +237,16 @@ impl ChatModel {
     }
 
     /// Where a conversation is sent, and as what.
-    fn body(&self, model: &Attested, turns: &[Turn]) -> (String, Value) {
+    fn body(&self, model: &Attested, turns: &[Turn], schema: Option<&Schema>) -> (String, Value) {
         let messages: Vec<Value> = turns.iter().map(message).collect();
         let name = &self.options.attest.model;
         if model.reached.kind == Kind::Ollama {
             // Only its own API is told how much it is to take in; asked by OpenAI's it cuts prompts without a word.
-            let options = json!({ "num_ctx": model.context, "num_predict": self.options.answer_tokens, "temperature": 0 });
-            let body = json!({ "model": name, "messages": messages, "stream": true, "options": options });
+            let options = json!({ "num_ctx": model.context, "num_predict": model.answer_tokens, "temperature": 0 });
+            let mut body = json!({ "model": name, "messages": messages, "stream": true, "options": options });
+            if let Some(schema) = schema {
+                body["format"] = schema.json().clone();
+            }
             return (format!("{}/api/chat", model.reached.root), body);
         }
         let mut body = json!({
@@ -234,8 +255,13 @@ impl ChatModel {
             "stream": true,
             "stream_options": { "include_usage": true },
             "temperature": 0,
-            "max_tokens": self.options.answer_tokens,
+            "max_tokens": model.answer_tokens,
         });
+        // Servers that know this keep the model to the schema; the others pass it over, and what they give is checked all the same.
+        if let Some(schema) = schema {
+            let named = json!({ "name": "result", "schema": schema.json(), "strict": true });
+            body["response_format"] = json!({ "type": "json_schema", "json_schema": named });
+        }
         if model.reached.kind == Kind::LlamaCpp {
             body["cache_prompt"] = json!(false);
         }
@@ -304,35 +330,22 @@ impl Generator for ChatModel {
     }
 
     fn generate(&self, request: &GenerateRequest<'_>, sink: &mut dyn FnMut(&str)) -> Result<Generated, GeneratorError> {
-        self.wait(request.cancel, async {
-            let model = self.attested(request.walls).await?;
-            let mut room = model.room;
-            loop {
-                let prompt = self.prompt(&model, request, room).await;
-                if prompt.given.is_empty() {
-                    // Without a passage there is nothing that it could answer from.
-                    return Ok(Generated { left_out: request.passages.len(), ..Generated::default() });
-                }
-                let mut rewriter = Rewriter::new(request.passages, &prompt.given);
-                let asked = self.ask(&model, &prompt.messages, &mut |piece| rewriter.push(piece, sink)).await;
-                match asked {
-                    // Its tokens are smaller than we thought, or its context is. Nothing was written yet.
-                    Err(GeneratorError::TooLong) if room / 2 >= LEAST_ROOM => room /= 2,
-                    Err(error) => return Err(error),
-                    Ok(completed) => {
-                        let (text, quotes) = rewriter.finish(sink);
-                        let left_out = request.passages.len() - prompt.given.len();
-                        return Ok(Generated { text, quotes, left_out, usage: completed.usage });
-                    }
-                }
+        self.wait(request.cancel, request.job.longest, async {
+            let model = self.attested(request.walls, request.job.answer_tokens).await?;
+            if let Some(schema) = request.job.schema {
+                self.structured(&model, request, schema, sink).await
+            } else if request.job.whole && request.job.kind == super::Kind::Summarise {
+                self.summary(&model, request, sink).await
+            } else {
+                self.grounded(&model, request, sink).await
             }
         })
     }
 
     fn complete(&self, turns: &[Turn], walls: &[CollectionId], cancel: &Cancel) -> Option<Result<Completed, GeneratorError>> {
-        Some(self.wait(cancel, async {
-            let model = self.attested(walls).await?;
-            self.ask(&model, turns, &mut |_| ()).await
+        Some(self.wait(cancel, Job::ASK.longest, async {
+            let model = self.attested(walls, None).await?;
+            self.ask(&model, turns, None, &mut |_| ()).await
         }))
     }
 }

@@ -52,9 +52,14 @@ impl Generator for Extracts {
     }
 
     fn generate(&self, request: &GenerateRequest<'_>, sink: &mut dyn FnMut(&str)) -> Result<Generated, GeneratorError> {
+        if !request.job.kind.needs_sources() || request.job.schema.is_some() {
+            let why = "this needs a language model: extracts are sentences of the documents, word for word";
+            return Err(GeneratorError::Failed(why.into()));
+        }
         let mut chosen = chosen(request.question, request.passages);
         chosen.sort_by(|a, b| a.passage.cmp(&b.passage).then(a.bytes.start.cmp(&b.bytes.start)));
         let mut generated = Generated::default();
+        generated.work.given = (0..request.passages.len()).collect();
         for candidate in chosen {
             let Some(sentence) = request.passages.get(candidate.passage).and_then(|hit| hit.text.get(candidate.bytes.clone()))
             else {
@@ -64,7 +69,7 @@ impl Generator for Extracts {
             let piece = format!("{gap}{sentence} [{}]", generated.quotes.len() + 1);
             sink(&piece);
             generated.text.push_str(&piece);
-            generated.quotes.push(Quote { passage: candidate.passage, bytes: candidate.bytes });
+            generated.quotes.push(Quote { passage: candidate.passage, bytes: candidate.bytes, pointer: None });
         }
         Ok(generated)
     }

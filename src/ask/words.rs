@@ -26,6 +26,14 @@ impl Words {
         tell(Step::Words(piece));
     }
 
+    /// Hands out what is still held: a whole answer that has no citation and needs none.
+    pub(super) fn let_out(&mut self, tell: &mut dyn FnMut(Step<'_>)) {
+        if !self.held.is_empty() {
+            self.out = true;
+            tell(Step::Words(&std::mem::take(&mut self.held)));
+        }
+    }
+
     pub(super) fn void(&mut self, tell: &mut dyn FnMut(Step<'_>)) {
         self.held.clear();
         if std::mem::take(&mut self.out) {
@@ -40,4 +48,19 @@ pub(super) fn holds_citation(text: &str) -> bool {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         digits > 0 && rest[digits..].starts_with(']')
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_bind_wait_for_their_first_citation() {
+        let mut told = Vec::new();
+        let mut words = Words { binding: true, held: String::new(), out: false };
+        for piece in ["Ninety", " days [sic] ", "[1]", " and"] {
+            words.add(piece, &mut |step| told.push(format!("{step:?}")));
+        }
+        assert_eq!(told, ["Words(\"Ninety days [sic] [1]\")", "Words(\" and\")"]);
+    }
 }

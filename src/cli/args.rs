@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use toml::{Table, Value};
 
 use super::CliError;
+use super::scorecard::Scorecard;
+use super::usage::Usage;
 use crate::config::Flag;
 use crate::keys::{Destination, Scopes};
 
@@ -123,6 +125,10 @@ pub enum Command {
         #[command(subcommand)]
         action: Models,
     },
+    /// Show what language models were asked, how much of it stayed here, and what it cost
+    Usage(Usage),
+    /// Put your own tasks to each language model, and compare their answers and their speed
+    Scorecard(Scorecard),
     /// Check this machine, and say what is missing and how to get it
     Doctor,
     /// Show the settings in force, and where each comes from

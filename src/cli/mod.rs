@@ -19,9 +19,11 @@ mod manage;
 mod models;
 mod output;
 mod progress;
+mod scorecard;
 mod search;
 mod serve;
 mod status;
+mod usage;
 
 pub use args::{Cli, Command};
 
@@ -94,6 +96,8 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Destroy { name, yes } => manage::destroy(&here, &name, yes),
         Command::Keys { action } => keys::keys(&here, &action),
         Command::Models { action } => models::models(&here, &action),
+        Command::Usage(wanted) => usage::usage(&here, &wanted),
+        Command::Scorecard(wanted) => scorecard::scorecard(&here, &wanted),
         Command::Doctor => doctor::doctor(&here),
         Command::Config => config_command::config(&here),
     }

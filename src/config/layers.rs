@@ -123,7 +123,7 @@ pub(super) fn layer(request: &Request) -> Result<Layered, ConfigError> {
     let warnings = lay_variables(&keys, environment, &mut merged, &mut origins)?;
     for flag in &request.flags {
         let mut value = flag.value.clone();
-        make_paths_absolute(flag.key, &mut value, &environment.folder, environment);
+        make_leaf_absolute(flag.key, &mut value, environment);
         set(&mut merged, flag.key, value, true)?;
         let places = origins.entry(flag.key.to_owned()).or_default();
         if !flag.value.is_array() {
@@ -167,39 +167,63 @@ fn read_file(path: &Path, keys: &Keys, environment: &Environment) -> Result<Tabl
     toml::from_str::<Typed>(&text).map_err(|error| wrong(&error.to_string().trim()))?;
     let mut table: Table = toml::from_str(&text).map_err(|error| wrong(&error.to_string().trim()))?;
     let folder = path.parent().unwrap_or(Path::new("/"));
-    for key in ["data", "watch_folders", "watch", "tls"] {
+    for key in ["data", "watch_folders"] {
         if let Some(value) = table.get_mut(key) {
-            make_paths_absolute(key, value, folder, environment);
+            make_absolute(value, folder, environment);
         }
     }
-    if let Some(model) = table.get_mut("embedding").and_then(|section| section.get_mut("model")) {
-        make_paths_absolute("embedding.model", model, folder, environment);
+    for (section, paths) in PATHS {
+        if let Some(section) = table.get_mut(section) {
+            make_paths_absolute(section, paths, folder, environment);
+        }
+    }
+    if let Some(model) = table.get_mut("embedding").and_then(|section| section.get_mut("model"))
+        && model.as_str().is_some_and(places::looks_like_path)
+    {
+        make_absolute(model, folder, environment);
     }
     Ok(table)
 }
 
+/// Sections whose keys are paths, or that hold sections or lists of them.
+const PATHS: [(&str, &[&str]); 4] =
+    [("watch", &["path"]), ("tls", &["cert", "key"]), ("generator", &["file"]), ("tasks", &["schema"])];
+
 /// Relative paths start where they were written: beside the file, or in the current folder.
-fn make_paths_absolute(key: &str, value: &mut Value, base: &Path, environment: &Environment) {
-    match value {
-        Value::String(text) => {
-            let is_path = matches!(key, "data" | "watch_folders" | "watch.path" | "tls.file");
-            if is_path || key == "embedding.model" && places::looks_like_path(text) {
-                *text = places::absolute(Path::new(text.as_str()), base, environment).to_string_lossy().into_owned();
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| make_paths_absolute(key, item, base, environment)),
-        Value::Table(table) if key == "tls" => {
-            for file in ["cert", "key"] {
-                if let Some(path) = table.get_mut(file) {
-                    make_paths_absolute("tls.file", path, base, environment);
+fn make_paths_absolute(section: &mut Value, paths: &[&str], base: &Path, environment: &Environment) {
+    match section {
+        Value::Array(items) => items.iter_mut().for_each(|item| make_paths_absolute(item, paths, base, environment)),
+        Value::Table(table) => {
+            for (key, value) in table.iter_mut() {
+                if paths.contains(&key.as_str()) {
+                    make_absolute(value, base, environment);
+                } else {
+                    make_paths_absolute(value, paths, base, environment);
                 }
             }
         }
-        Value::Table(table) if key == "watch" => {
-            if let Some(path) = table.get_mut("path") {
-                make_paths_absolute("watch.path", path, base, environment);
-            }
+        _ => {}
+    }
+}
+
+/// A single value of a flag or a variable, by its whole key.
+fn make_leaf_absolute(key: &str, value: &mut Value, environment: &Environment) {
+    let of_section = |(section, paths): &(&str, &[&str])| {
+        let rest = key.strip_prefix(section).and_then(|rest| rest.strip_prefix('.'));
+        rest.is_some_and(|rest| paths.contains(&rest.rsplit('.').next().unwrap_or(rest)))
+    };
+    let is_model = key == "embedding.model" && value.as_str().is_some_and(places::looks_like_path);
+    if is_model || matches!(key, "data" | "watch_folders") || PATHS.iter().any(of_section) {
+        make_absolute(value, &environment.folder, environment);
+    }
+}
+
+fn make_absolute(value: &mut Value, base: &Path, environment: &Environment) {
+    match value {
+        Value::String(text) => {
+            *text = places::absolute(Path::new(text.as_str()), base, environment).to_string_lossy().into_owned();
         }
+        Value::Array(items) => items.iter_mut().for_each(|item| make_absolute(item, base, environment)),
         _ => {}
     }
 }
@@ -225,7 +249,7 @@ fn lay_variables(
         };
         match value_of(text, *kind, key) {
             Ok(mut value) => {
-                make_paths_absolute(key, &mut value, &environment.folder, environment);
+                make_leaf_absolute(key, &mut value, environment);
                 set(merged, key, value, false)?;
                 origins.insert(key.clone(), vec![Origin::Variable(name.clone())]);
             }

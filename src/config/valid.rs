@@ -37,6 +37,10 @@ pub struct Config {
     pub generators: Vec<Generator>,
     /// Cloud models.
     pub providers: Vec<Provider>,
+    /// How each kind of task is done, in the order of [`TASKS`].
+    pub tasks: [Task; 6],
+    /// What things cost.
+    pub usage: Usage,
     /// What encrypts connections; none on loopback without it.
     pub tls: Option<Tls>,
     /// Requests of one key: a minute, and at the same time.
@@ -166,7 +170,7 @@ impl std::fmt::Debug for Secret {
 }
 
 /// A local language model.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Generator {
     /// Its name in answers.
     pub name: String,
@@ -192,10 +196,43 @@ pub struct Generator {
     pub file: Option<PathBuf>,
     /// Whether it may serve several collections though it cannot keep their prompts apart.
     pub shared_cache: bool,
+    /// What its machine draws while it computes, in watts.
+    pub watts: Option<f64>,
+}
+
+/// The kinds of tasks, as they are named everywhere.
+pub const TASKS: [&str; 6] = ["ask", "extract", "summarise", "classify", "draft", "code"];
+
+/// How one kind of task is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// Names of the generators that may do it, in order; none means all.
+    pub generators: Vec<String>,
+    /// Tokens that its result may have; none where the generator's own limit holds.
+    pub answer_tokens: Option<usize>,
+    /// Tokens of documents that it may read.
+    pub input_tokens: usize,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// The file of the JSON Schema for requests that bring none; absolute.
+    pub schema: Option<PathBuf>,
+}
+
+/// What things cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Usage {
+    /// The currency of all prices.
+    pub currency: String,
+    /// What a cloud would ask for a million tokens in and out.
+    pub rent: Option<(f64, f64)>,
+    /// What a kilowatt-hour costs.
+    pub kilowatt_hour: Option<f64>,
+    /// What the machine costs a month.
+    pub machine_a_month: Option<f64>,
 }
 
 /// A cloud language model.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Provider {
     /// Its name in rules and the ledger.
     pub name: String,
@@ -207,6 +244,8 @@ pub struct Provider {
     pub api_key_env: String,
     /// The models allowed.
     pub models: Vec<String>,
+    /// What it asks for a million tokens in and out.
+    pub price: Option<(f64, f64)>,
 }
 
 /// Rules for one collection.

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use super::Shared;
 use super::access::Access;
 use super::asking::{Asking, Running, Told};
+use super::audit::AuditBody;
 use super::body::{Json, JsonRequest};
 use super::openapi::{ModeUnavailable, NoCollection, NotJson, Refusals, WouldMix};
 use super::params::Params;
@@ -20,7 +21,8 @@ use super::problem::Problem;
 use super::search::{check_question, distinct};
 use super::types::DocumentRefBody;
 use crate::answer::{Citation, GeneratorInfo};
-use crate::ask::{Asked, Tried};
+use crate::ask::{Asked, Task, Tried};
+use crate::retrieve::Hit;
 
 /// A question.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -32,6 +34,12 @@ pub(super) struct AnswerRequest {
     /// Names of the collections to answer from; all if it is not given. Several need `mix = true` in each one's configuration.
     #[serde(default)]
     pub collections: Option<Vec<String>>,
+    /// The only generator that may write it; those of the configuration, in order, if it is not given.
+    #[serde(default)]
+    pub generator: Option<String>,
+    /// Whether the answer tells which passages were found, and which of them the generator was shown.
+    #[serde(default)]
+    pub explain: Option<bool>,
     /// Whether the answer comes as server-sent events.
     #[serde(default)]
     pub stream: Option<bool>,
@@ -39,7 +47,7 @@ pub(super) struct AnswerRequest {
 
 impl JsonRequest for AnswerRequest {
     const LIMIT: usize = 1024 * 1024;
-    const FIELDS: &'static [&'static str] = &["question", "collections", "stream"];
+    const FIELDS: &'static [&'static str] = &["question", "collections", "generator", "explain", "stream"];
 }
 
 /// An answer with its sources.
@@ -60,6 +68,30 @@ pub(super) struct AnswerResponse {
     /// Generators that were tried before this one, and why they did not answer; left out where the first one did.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tried: Vec<TriedBody>,
+    /// How it came to be.
+    pub audit: AuditBody,
+    /// The passages that were found, best first; only with `explain`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explain: Option<Vec<PassageBody>>,
+}
+
+/// A passage that an answer could have been taken from.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PassageBody {
+    /// Name of the collection.
+    pub collection: String,
+    /// The document.
+    pub document: DocumentRefBody,
+    /// 1-based page; null where the format has none.
+    pub page: Option<u32>,
+    /// Its first character in the document's text.
+    pub start: u64,
+    /// One past its last.
+    pub end: u64,
+    /// How good it is for the question.
+    pub score: f32,
+    /// Whether the generator was shown it. What did not fit was left out whole.
+    pub shown: bool,
 }
 
 /// A generator that did not answer.
@@ -92,6 +124,9 @@ pub(super) struct CitationBody {
     pub quote: String,
     /// Whether the quote is exactly that slice of that version.
     pub verified: bool,
+    /// The value of a result that it stands for, as a JSON pointer; left out for citations of a text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
 }
 
 /// Who wrote an answer.
@@ -151,20 +186,39 @@ impl From<Citation> for CitationBody {
             end: citation.span.end,
             quote: citation.quote,
             verified: citation.verified,
+            pointer: citation.pointer,
         }
     }
 }
 
-impl From<Asked> for AnswerResponse {
-    fn from(asked: Asked) -> Self {
+impl From<Tried> for TriedBody {
+    fn from(Tried { name, why }: Tried) -> Self {
+        Self { name, why }
+    }
+}
+
+impl AnswerResponse {
+    pub(super) fn of(asked: Asked, explain: bool) -> Self {
+        let passage = |(at, hit): (usize, &Hit)| PassageBody {
+            collection: hit.collection_name.clone(),
+            document: hit.document.clone().into(),
+            page: hit.page,
+            start: hit.span.start,
+            end: hit.span.end,
+            score: hit.score,
+            shown: asked.answer.work.given.contains(&at),
+        };
+        let explain = explain.then(|| asked.passages.iter().enumerate().map(passage).collect());
         Self {
             answer: asked.answer.text,
             citations: asked.answer.citations.into_iter().map(CitationBody::from).collect(),
             grounded: asked.answer.grounded,
             generator: asked.answer.generator.into(),
             unreadable: asked.unreadable,
-            left_out: asked.answer.left_out,
-            tried: asked.tried.into_iter().map(|Tried { name, why }| TriedBody { name, why }).collect(),
+            left_out: asked.trail.left_out,
+            tried: asked.tried.into_iter().map(TriedBody::from).collect(),
+            audit: asked.trail.into(),
+            explain,
         }
     }
 }
@@ -195,31 +249,33 @@ pub(super) async fn answer(
 ) -> Result<Response, Problem> {
     params.finish()?;
     check_question("question", &request.question)?;
-    let asking =
-        Asking { collections: request.collections.map(distinct), text: request.question, history: Vec::new(), binding: false };
+    let task = Task { generator: request.generator, ..Task::ASK };
+    let explain = request.explain.unwrap_or(false);
+    let collections = request.collections.map(distinct);
+    let asking = Asking { collections, text: request.question, task, history: Vec::new(), binding: false };
     let running = Running::begin(&context, &access, asking).await?;
     if request.stream.unwrap_or(false) {
-        return Ok(streamed(running));
+        return Ok(streamed(running, explain));
     }
-    Ok(Reply(AnswerResponse::from(*running.whole().await?)).into_response())
+    Ok(Reply(AnswerResponse::of(*running.whole().await?, explain)).into_response())
 }
 
 /// The answer as events, as they come.
-fn streamed(running: Running) -> Response {
-    let events = stream::unfold(Some(running), |running| async {
+fn streamed(running: Running, explain: bool) -> Response {
+    let events = stream::unfold(Some(running), move |running| async move {
         let mut running = running?;
-        let (event, goes_on) = event(running.next().await);
+        let (event, goes_on) = event(running.next().await, explain);
         Some((Ok::<_, Infallible>(event), goes_on.then_some(running)))
     });
     Sse::new(events).keep_alive(KeepAlive::default()).into_response()
 }
 
 /// One event, and whether another may follow.
-fn event(told: Told) -> (Event, bool) {
+fn event(told: Told, explain: bool) -> (Event, bool) {
     let (name, data, goes_on) = match told {
         Told::Words(words) => ("answer", serde_json::to_string(&serde_json::json!({ "delta": words })), true),
         Told::Anew => ("anew", Ok("{}".to_owned()), true),
-        Told::End(Ok(asked)) => ("done", serde_json::to_string(&AnswerResponse::from(*asked)), false),
+        Told::End(Ok(asked)) => ("done", serde_json::to_string(&AnswerResponse::of(*asked, explain)), false),
         Told::End(Err(problem)) => ("error", serde_json::to_string(&problem.body("")), false),
     };
     // Strings and numbers always serialise; an empty event would be the lesser evil.
@@ -235,7 +291,7 @@ mod tests {
     #[tokio::test]
     async fn words_come_as_deltas_and_errors_as_problems() {
         let events = [Told::Words("In May [1].\nOr".to_owned()), Told::Anew, Told::End(Err(Problem::busy("Later.")))];
-        let events = events.map(|told| Ok::<_, Infallible>(event(told).0));
+        let events = events.map(|told| Ok::<_, Infallible>(event(told, false).0));
         let response = Sse::new(stream::iter(events)).into_response();
         let text = String::from_utf8(to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec()).unwrap();
         let events: Vec<&str> = text.trim_end().split("\n\n").collect();

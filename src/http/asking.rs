@@ -8,12 +8,13 @@ use super::access::Access;
 use super::problem::Problem;
 use super::{Context, blocking};
 use crate::answer::{Turn, Waiting, waiting};
-use crate::ask::{AskError, Asked, Question, Step};
+use crate::ask::{AskError, Asked, Question, Step, Task};
 
 /// A question with all that belongs to it, as [`Question`] has it.
 pub(super) struct Asking {
     pub collections: Option<Vec<String>>,
     pub text: String,
+    pub task: Task,
     pub history: Vec<Turn>,
     pub binding: bool,
 }
@@ -49,9 +50,9 @@ impl Running {
             let telling = tell.clone();
             let mut find = Some(find);
             let work = move || -> Result<Asked, AskError> {
-                let Asking { collections, text, history, binding } = &asking;
+                let Asking { collections, text, task, history, binding } = &asking;
                 let collections = collections.as_deref();
-                let question = Question { collections, text, history, binding: *binding, cancel: &cancel };
+                let question = Question { collections, text, task, history, binding: *binding, cancel: &cancel };
                 ask.answered(&question, &mut |step| {
                     let told = match step {
                         Step::Words(words) => Told::Words(words.to_owned()),

@@ -15,6 +15,7 @@ use super::params::Params;
 use super::problem::Problem;
 use super::types::{CollectionBody, CollectionList, CreateCollection, DestroyedBody};
 use super::{Shared, blocking};
+use crate::usage::UsageError;
 
 /// Makes an empty collection.
 #[utoipa::path(
@@ -116,10 +117,15 @@ pub(super) async fn destroy_collection(
     params: Params,
 ) -> Result<Reply<DestroyedBody>, Problem> {
     params.finish()?;
-    let pipeline = context.door.pipeline.clone();
+    let (pipeline, meter) = (context.door.pipeline.clone(), context.door.meter.clone());
     let destroyed = blocking(move || {
+        let id = pipeline.collection_id(&name)?.ok_or(PipelineError::NoCollection)?;
+        let uncounted = |error: UsageError| Problem::internal(error.to_string());
+        // Before, so that the look at what is left finds nothing of it; after, for what was still being answered meanwhile.
+        meter.forget(id).map_err(uncounted)?;
         let destroyed = pipeline.destroy(&name)?;
-        Ok::<_, PipelineError>(DestroyedBody::from(destroyed))
+        meter.forget(id).map_err(uncounted)?;
+        Ok::<_, Problem>(DestroyedBody::from(destroyed))
     })
     .await?;
     Ok(Reply(destroyed))

@@ -96,7 +96,7 @@ fn time_limit(method: &Method, route: &str, limits: &Limits) -> Option<Duration>
     if *method == Method::PUT || *method == Method::DELETE || route.ends_with("/rebuild") {
         return None;
     }
-    Some(if ["/answers", "/completions", "/filter/inlet"].iter().any(|end| route.ends_with(end)) || route == "/mcp" {
+    Some(if ["/answers", "/tasks", "/completions", "/filter/inlet"].iter().any(|end| route.ends_with(end)) || route == "/mcp" {
         limits.answer
     } else {
         limits.request

@@ -14,6 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::ask::Ask;
+use crate::usage::{Meter, Prices};
 
 pub mod access;
 pub mod guard;
@@ -27,6 +28,7 @@ pub mod visitor;
 
 mod answers;
 mod asking;
+mod audit;
 mod body;
 mod collections;
 mod coverage;
@@ -44,9 +46,11 @@ mod routes;
 mod search;
 mod shape;
 mod source;
+mod tasks;
 mod tools;
 mod types;
 mod upload;
+mod usage;
 mod verdict;
 
 pub use access::{Access, Gate, KeyLimits};
@@ -73,6 +77,10 @@ pub struct Door {
     pub pipeline: Pipeline,
     /// Searches and answers.
     pub ask: Ask,
+    /// Counts what models were asked.
+    pub meter: Meter,
+    /// What things cost.
+    pub prices: Prices,
     /// Counts requests; shows what the pipeline does.
     pub metrics: Arc<Metrics>,
     /// Whether searches can be served yet.
@@ -170,11 +178,14 @@ fn described() -> OpenApiRouter<Arc<Context>> {
         .routes(routes!(documents::get_document, upload::put_document, documents::delete_document))
         .routes(routes!(search::search))
         .routes(routes!(answers::answer))
+        .routes(routes!(tasks::do_task))
+        .routes(routes!(audit::get_task))
         .routes(routes!(tools::query_knowledge_files))
         .routes(routes!(tools::view_file))
         .merge(openai::described())
         .routes(routes!(operate::get_status))
         .routes(routes!(operate::get_indexing))
+        .routes(routes!(usage::get_usage))
         .routes(routes!(operate::pause_indexing))
         .routes(routes!(operate::resume_indexing))
         .routes(routes!(operate::rebuild_collection))

@@ -62,6 +62,13 @@ macro_rules! described_error {
 
 described_error!(NoCollection, 404, "Code `no_collection`.");
 described_error!(NoDocument, 404, "Codes `no_collection` and `no_document`.");
+described_error!(NoTask, 404, "Code `no_task`.");
+described_error!(
+    NotDone,
+    422,
+    "Code `not_done`: no language model did it, and `detail` says who was tried and why not. Code `too_much`: the documents are \
+     longer than a task may read."
+);
 described_error!(UploadStalled, 408, "Code `upload_stalled`: no bytes came for too long.");
 described_error!(CollectionExists, 409, "Code `collection_exists`.");
 described_error!(WatchedCollection, 409, "Code `watched_collection`: change the file in the watched folder.");

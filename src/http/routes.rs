@@ -33,11 +33,15 @@ pub(super) fn needs(method: &Method, route: Option<&str>, path: &str) -> Needs {
     }
     let scope = match route {
         "/openapi.json" | "/tools.json" => return Needs::Key,
-        "/api/v1/search" | "/api/v1/answers" | "/api/v1/tools/query_knowledge_files" => Scope::Search,
+        "/api/v1/search"
+        | "/api/v1/answers"
+        | "/api/v1/tasks"
+        | "/api/v1/tasks/{id}"
+        | "/api/v1/tools/query_knowledge_files" => Scope::Search,
         "/api/v1/tools/view_file" => Scope::Read,
         "/api/v1/collections" | "/api/v1/collections/{collection}" if reads => return Needs::Key,
         "/api/v1/collections" => Scope::Ingest,
-        "/api/v1/collections/{collection}/coverage" => Scope::Read,
+        "/api/v1/collections/{collection}/coverage" | "/api/v1/usage" => Scope::Read,
         "/api/v1/collections/{collection}/passwords" | "/api/v1/collections/{collection}/retry" => Scope::Ingest,
         "/api/v1/collections/{collection}/documents"
         | "/api/v1/collections/{collection}/documents/"

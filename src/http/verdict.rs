@@ -54,6 +54,12 @@ impl From<AskError> for Problem {
             AskError::BrokeOff(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "broke_off", "The language model broke off", said)
             }
+            AskError::NoDocument(_) => Self::new(StatusCode::NOT_FOUND, "no_document", "There is no such document", said),
+            AskError::TooMuch { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too_much", "The documents are too long", said).about("documents")
+            }
+            AskError::NoGenerator => Self::bad_field("generator", "names no generator of the configuration"),
+            AskError::NotDone(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "not_done", "No language model did it", said),
             AskError::Cancelled => Self::busy(&said),
             AskError::Failed(_) => Self::internal(error.to_string()),
         }
@@ -111,6 +117,10 @@ mod tests {
             (AskError::Dimension { given: 3, wanted: 384 }, 400, "wrong_dimension"),
             (AskError::WouldMix, 409, "would_mix"),
             (AskError::BrokeOff("its answer broke off".into()), 503, "broke_off"),
+            (AskError::NoDocument("a.txt".into()), 404, "no_document"),
+            (AskError::TooMuch { tokens: 9, limit: 5 }, 422, "too_much"),
+            (AskError::NoGenerator, 400, "bad_field"),
+            (AskError::NotDone("small: it is asleep".into()), 422, "not_done"),
             (AskError::Cancelled, 503, "busy"),
             (AskError::Failed("secret".into()), 500, "internal"),
         ];

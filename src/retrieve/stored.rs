@@ -35,6 +35,34 @@ pub(crate) fn of_the_named(names: &[String], mut hits: Vec<Hit>, from: &[Arc<Col
     Ok(hits)
 }
 
+/// The passages of a whole document, in order, and of what is inside it; none where the collection has no searchable document at
+/// `path`.
+pub(crate) fn whole(collection: &Collection, path: &str) -> Result<Option<Vec<Hit>>, IndexError> {
+    let Some(record) = collection.catalog().document(path)? else { return Ok(None) };
+    let mut hits = Vec::new();
+    for version in std::iter::once(&record).chain(&record.members).filter_map(|part| part.version) {
+        let mut ordinal = 0;
+        while let Some((_, live)) = collection.chunk_at(version, ordinal)? {
+            let chunk = live.chunk;
+            hits.push(Hit {
+                collection: collection.id(),
+                collection_name: collection.name().to_owned(),
+                document: live.document,
+                version,
+                page: chunk.page,
+                heading_path: chunk.heading_path,
+                span: chunk.span,
+                text: chunk.text,
+                score: 0.0,
+                also_in: Vec::new(),
+                explain: None,
+            });
+            ordinal += 1;
+        }
+    }
+    Ok((!hits.is_empty()).then_some(hits))
+}
+
 /// What the catalog holds at `span` of the version that `hit` is from, read now; none if that version no longer answers.
 pub(crate) fn slice(from: &[Arc<Collection>], hit: &Hit, span: Span) -> Result<Option<String>, IndexError> {
     match from.iter().find(|collection| collection.id() == hit.collection) {

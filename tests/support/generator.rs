@@ -25,6 +25,10 @@ pub enum Play {
     Hangs,
     /// Answers this status and body.
     Answers(u16, &'static str),
+    /// Answers the first request with the first pieces, the second with the second, and so on; the last ones stay.
+    InTurn(Vec<Vec<&'static str>>),
+    /// Names the first sum (`number7`) of the passages with its source, or all statements of the parts that it is to put together.
+    Summarises,
     /// Refuses prompts of more bytes as too long, and answers shorter ones with these pieces.
     Most(usize, Vec<&'static str>),
 }
@@ -68,7 +72,7 @@ impl Generator {
             for stream in listener.incoming() {
                 let (tell, gone, steps) = (tell.clone(), gone.clone(), Arc::clone(&steps));
                 let counts = counting.load(Ordering::Relaxed);
-                let (play, pages) = (playing.lock().unwrap().clone(), telling.lock().unwrap().clone());
+                let (play, pages) = (Arc::clone(&playing), telling.lock().unwrap().clone());
                 std::thread::spawn(move || {
                     // A connection that breaks is what some tests want.
                     if serve(&stream.unwrap(), &play, &pages, counts, &tell, &steps).is_err() {
@@ -114,7 +118,7 @@ impl Generator {
 
 fn serve(
     stream: &TcpStream,
-    play: &Play,
+    play: &Mutex<Play>,
     pages: &Pages,
     counts: bool,
     tell: &Sender<Asked>,
@@ -131,14 +135,19 @@ fn serve(
     if !asked.path.contains("chat") {
         return refuse(stream, 404, "{}");
     }
+    let play = &next(play);
     if let (true, Play::Words(words)) = (asked.path == "/api/chat", play) {
         let _ = tell.send(asked);
         return lines(stream, words);
     }
     let length = asked.body["messages"].to_string().len();
+    let prompt = asked.body["messages"].as_array().and_then(|turns| turns.last()).map(|turn| turn["content"].clone());
+    let prompt = prompt.and_then(|content| content.as_str().map(str::to_owned)).unwrap_or_default();
     let _ = tell.send(asked);
     match play {
         Play::Words(words) => said(stream, words),
+        Play::InTurn(turns) => said(stream, turns.first().map_or(&[], Vec::as_slice)),
+        Play::Summarises => said(stream, &[&summary(&prompt)]),
         Play::Most(most, words) if length <= *most => said(stream, words),
         Play::Most(..) => refuse(stream, 400, "{\"error\":{\"message\":\"the request exceeds the available context size\"}}"),
         Play::Answers(status, body) => refuse(stream, *status, body),
@@ -188,6 +197,33 @@ fn read(stream: &TcpStream) -> std::io::Result<Asked> {
     let body: Value =
         if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).map_err(std::io::Error::other)? };
     Ok(Asked { path, body, authorization })
+}
+
+/// How this request is answered.
+fn next(play: &Mutex<Play>) -> Play {
+    let mut play = play.lock().unwrap();
+    let now = play.clone();
+    if let Play::InTurn(turns) = &mut *play
+        && turns.len() > 1
+    {
+        turns.remove(0);
+    }
+    now
+}
+
+/// What [`Play::Summarises`] says.
+fn summary(prompt: &str) -> String {
+    let passages = prompt.split("<passage ").skip(1).filter_map(|passage| passage.split_once(">\n"));
+    if prompt.contains("<passage part=") {
+        return passages.map(|(_, rest)| rest.split("\n</passage>").next().unwrap_or_default()).collect::<Vec<_>>().join(" ");
+    }
+    for (head, text) in passages {
+        let number = head.split('"').nth(1).unwrap_or_default();
+        if let Some(sum) = text.split_once(" number").and_then(|(_, rest)| rest.split(' ').next()) {
+            return format!("The sum number{sum} is due [{number}].");
+        }
+    }
+    "NOT FOUND".into()
 }
 
 /// An answer as Ollama's own API streams it.

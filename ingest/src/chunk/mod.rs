@@ -69,6 +69,11 @@ impl Chunker {
         Ok(Self { limits, pieces: Pieces::new()? })
     }
 
+    /// Word pieces of a text of any length. Takes time linear in it.
+    pub fn tokens(&self, text: &str) -> usize {
+        self.pieces.count(text)
+    }
+
     /// The chunks of a document, in order; none if it has no text. Takes time linear in the text's length.
     ///
     /// Pages that do not tile the text, which extraction does not produce, are ignored.

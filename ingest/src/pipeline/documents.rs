@@ -120,6 +120,11 @@ impl Pipeline {
         Ok(collection.catalog().text(version)?)
     }
 
+    /// Tokens of a text by the vocabulary that chunks are measured with, whichever model is loaded.
+    pub fn count_tokens(&self, text: &str) -> usize {
+        self.shared.chunker.tokens(text)
+    }
+
     /// The bytes as they came, opened for reading.
     pub fn original(&self, collection: &str, path: &str) -> Result<(File, DocumentRecord), PipelineError> {
         let entry = self.entry(collection)?;

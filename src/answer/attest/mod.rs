@@ -89,6 +89,7 @@ pub struct Attestation {
 }
 
 /// A model that may be asked now.
+#[derive(Clone)]
 pub(super) struct Reached {
     /// Reaches its server and nothing else.
     pub client: Client,

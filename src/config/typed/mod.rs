@@ -1,6 +1,7 @@
 //! The configuration as people write it: the shape of `strongroom.toml`, with the defaults. Its doc comments are the schema's.
 
 mod models;
+mod tasks;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use models::{TypedGenerator, TypedGeneratorKind, TypedProvider, TypedProviderKind};
+pub use tasks::{TypedTask, TypedTasks, TypedUsage};
 
 /// The settings of Strongroom.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +44,10 @@ pub struct Typed {
     pub generator: Vec<TypedGenerator>,
     /// Cloud language models. Only the gate sends to them.
     pub provider: Vec<TypedProvider>,
+    /// Which local models do which kind of task.
+    pub tasks: TypedTasks,
+    /// What things cost, for `strongroom usage`.
+    pub usage: TypedUsage,
     /// Encryption of what goes over the network; needed where others than this machine can reach the server.
     pub tls: TypedTls,
     /// How much one key may ask.
@@ -78,6 +84,8 @@ impl Default for Typed {
             log: TypedLog::default(),
             generator: Vec::new(),
             provider: Vec::new(),
+            tasks: TypedTasks::default(),
+            usage: TypedUsage::default(),
             tls: TypedTls::default(),
             limits: TypedLimits::default(),
             open_webui: None,

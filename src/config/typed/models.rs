@@ -45,6 +45,9 @@ pub struct TypedGenerator {
     /// this it serves the first collection that it is asked about, until the next start.
     #[serde(default)]
     pub shared_cache: bool,
+    /// What its machine draws while it computes, in watts, for `strongroom usage`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watts: Option<f64>,
 }
 
 fn default_answer_tokens() -> u64 {
@@ -79,6 +82,12 @@ pub struct TypedProvider {
     pub api_key_env: String,
     /// The models that may be used.
     pub models: Vec<String>,
+    /// What it asks for a million tokens of prompts, for `strongroom usage`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_in: Option<f64>,
+    /// And for a million tokens of answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_out: Option<f64>,
 }
 
 /// The API that a cloud language model speaks.

@@ -13,6 +13,7 @@ use super::{ConfigError, Environment, parse_duration, parse_size, places};
 
 pub(super) mod models;
 mod network;
+mod tasks;
 
 /// Deleted text has to be gone from every file within a day.
 const LONGEST_PURGE: Duration = Duration::from_secs(24 * 3600);
@@ -39,6 +40,8 @@ pub(super) fn validate(typed: &Typed, environment: &Environment) -> Result<Confi
         log: log(typed, &mut faults),
         generators: models::generators(typed, environment, &mut faults),
         providers: models::providers(typed, &mut faults),
+        tasks: tasks::tasks(typed, &mut faults),
+        usage: tasks::usage(typed, &mut faults),
         tls: network::tls(typed, environment, &mut faults),
         limits: network::limits(typed, &mut faults),
         open_webui: network::open_webui(typed, environment, &mut faults),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::http::Uri;
 
-use super::{Faults, NAME_RULE, is_collection_name};
+use super::{Faults, NAME_RULE, is_collection_name, tasks};
 use crate::config::keys::nearest;
 use crate::config::typed::{Typed, TypedGenerator, TypedProvider};
 use crate::config::valid::{Collection, Generator, Policy, Provider, Secret};
@@ -61,6 +61,7 @@ pub(super) fn generators(typed: &Typed, environment: &Environment, faults: &mut 
             digest: digest(from, faults),
             file: from.file.clone(),
             shared_cache: from.shared_cache,
+            watts: tasks::amount("generator.watts", from.watts, faults),
         });
     }
     generators
@@ -164,6 +165,7 @@ fn provider(from: &TypedProvider, faults: &mut Faults) -> Provider {
         url: checked.map(|(url, _)| url).unwrap_or_default(),
         api_key_env: from.api_key_env.clone(),
         models: from.models.clone(),
+        price: tasks::both("provider.price", from.price_in, from.price_out, faults),
     }
 }
 

@@ -15,6 +15,7 @@ use super::chunks::{Chunks, Completion, completion};
 use super::read::{Body, bad};
 use super::{models, tasks};
 use crate::answer::{Completed, Role, Turn};
+use crate::ask::Task;
 use crate::http::Shared;
 use crate::http::access::Access;
 use crate::http::asking::{Asking, Running, Told, completed};
@@ -116,7 +117,7 @@ pub(super) async fn chat_completion(
     let question = turns.pop().map(|turn| turn.text).unwrap_or_default();
     check_question("messages", &question)?;
     turns.drain(..turns.len().saturating_sub(TURNS));
-    let asking = Asking { collections: Some(collections), text: question, history: turns, binding: streams };
+    let asking = Asking { collections: Some(collections), text: question, task: Task::ASK, history: turns, binding: streams };
     let running = Running::begin(&context, &access, asking).await?;
     if streams {
         return Ok(streamed(running, chunks));

@@ -178,7 +178,7 @@ impl Chunks {
             // People should know that nobody thought about these sentences.
             chunks.push(self.status("Quoted word for word from the documents; no language model wrote this", true));
         }
-        chunks.extend(self.end(answer.usage));
+        chunks.extend(self.end(answer.work.usage));
         chunks
     }
 
@@ -203,9 +203,9 @@ impl Chunks {
 
 /// An answer with its sources, whole.
 pub(super) fn completion(chunks: &Chunks, asked: Asked) -> Completion {
-    let mut completion = chunks.plain(&asked.answer.text, asked.answer.usage);
+    let mut completion = chunks.plain(&asked.answer.text, asked.answer.work.usage);
     completion.choices[0].message.annotations = chunks.annotations(&asked.answer);
-    completion.strongroom = Some(asked.into());
+    completion.strongroom = Some(AnswerResponse::of(asked, false));
     completion
 }
 
@@ -264,7 +264,8 @@ mod tests {
     use strongroom_ingest::model::{DocumentId, Span, VersionId};
 
     use super::*;
-    use crate::answer::GeneratorInfo;
+    use crate::answer::{GeneratorInfo, Work};
+    use crate::usage::Trail;
 
     fn asked() -> Asked {
         let citation = Citation {
@@ -277,6 +278,7 @@ mod tests {
             quote: "ninety".into(),
             verified: true,
             score: 0.5,
+            pointer: None,
         };
         let generator = GeneratorInfo { name: "small".into(), model: "tiny".into(), local: true, attested: None };
         let answer = Answer {
@@ -284,10 +286,12 @@ mod tests {
             citations: vec![citation],
             grounded: true,
             generator,
-            left_out: 0,
-            usage: Usage { prompt: 3, completion: 2 },
+            result: None,
+            unsupported: Vec::new(),
+            work: Work { usage: Usage { prompt: 3, completion: 2 }, ..Work::default() },
         };
-        Asked { answer, unreadable: 0, tried: Vec::new() }
+        let (tried, passages, trail) = (Vec::new(), Vec::new(), Trail::default());
+        Asked { answer, unreadable: 0, tried, passages, trail }
     }
 
     #[test]
