@@ -227,7 +227,8 @@ mod tests {
         let value = json!({
             "party": "Acme Holdings", "rent": 4500, "sum": 1_234_567, "part": "cme", "made/up": ["x y"], "yes": true, "none": null, "e": ""
         });
-        let (quotes, unsupported) = sources(&value, &passages, &[1]);
+        let (quotes, mut unsupported) = sources(&value, &passages, &[1]);
+        unsupported.sort();
         let found: Vec<(&str, &str)> = quotes
             .iter()
             .map(|quote| (quote.pointer.as_deref().unwrap(), &passages[quote.passage].text[quote.bytes.clone()]))

@@ -206,8 +206,11 @@ fn make_paths_absolute(section: &mut Value, paths: &[&str], base: &Path, environ
     }
 }
 
-/// A single value of a flag or a variable, by its whole key.
+/// What a flag or a variable says, by its whole key.
 fn make_leaf_absolute(key: &str, value: &mut Value, environment: &Environment) {
+    if let Some((_, paths)) = PATHS.iter().find(|(section, _)| *section == key) {
+        return make_paths_absolute(value, paths, &environment.folder, environment);
+    }
     let of_section = |(section, paths): &(&str, &[&str])| {
         let rest = key.strip_prefix(section).and_then(|rest| rest.strip_prefix('.'));
         rest.is_some_and(|rest| paths.contains(&rest.rsplit('.').next().unwrap_or(rest)))
