@@ -8,7 +8,7 @@ use sha2::Digest as _;
 
 use crate::support::http::Open;
 use crate::support::llama::{Llama, Relay, config, tiny_model};
-use crate::support::{Server, Start};
+use crate::support::{Server, Start, command};
 
 const LEASE: &str = "Lease between Acme Holdings and the tenant. The notice period for termination of this lease is ninety days. \
                      The monthly rent is four thousand euros, payable in advance.";
@@ -277,6 +277,13 @@ fn caches() -> Vec<(&'static str, Value)> {
     ]
 }
 
+/// A key that reaches that collection only.
+fn key(server: &Server, name: &str) -> String {
+    let made = command(&server.data, &["keys", "create", "--name", name, "--collections", name, "--scopes", "search,read"]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    format!("Bearer {}", String::from_utf8(made.stdout).unwrap().trim())
+}
+
 #[test]
 fn no_canary_crosses_from_one_collection_to_another_whatever_the_llama_cpp_keeps() {
     // The tiny model names the sign that it sees most, so that whatever it sees of another's prompt shows.
@@ -298,14 +305,17 @@ fn no_canary_crosses_from_one_collection_to_another_whatever_the_llama_cpp_keeps
         }
         assert!(answer(&server, about, "acme")["answer"].as_str().unwrap().contains(ours), "{how}: the canary would not show");
         relay.forget();
+        let keys = ["acme", "bolt"].map(|name| (name, key(&server, name)));
         std::thread::scope(|scope| {
             for number in 0..4 {
-                let (server, name) = (&server, if number == 0 { "acme" } else { "bolt" });
+                let (server, (name, key)) = (&server, &keys[number.min(1)]);
                 scope.spawn(move || {
                     for _ in 0..8 {
-                        let told = answer(server, about, name);
+                        let headers = [("Content-Type", "application/json"), ("Authorization", key)];
+                        let body = question(about, name, false).to_string();
+                        let told = server.send("POST", "/api/v1/answers", &headers, body.as_bytes()).json();
                         let text = told["answer"].as_str().unwrap();
-                        let (own, other) = if name == "acme" { (ours, theirs) } else { (theirs, ours) };
+                        let (own, other) = if *name == "acme" { (ours, theirs) } else { (theirs, ours) };
                         assert!(text.contains(own) && !told.to_string().contains(other), "{how}, {name}: {told}");
                         assert_eq!(told["generator"]["attested"]["isolation"], "cache_off");
                         assert!(told["tried"].is_null(), "{told}");

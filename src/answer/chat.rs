@@ -144,7 +144,9 @@ impl ChatModel {
         let mut prompt = prompt::grounded(request, room);
         let mut guess = room;
         for _ in 0..CUTS {
-            if prompt.given.is_empty() {
+            let bytes: usize = prompt.messages.iter().map(|turn| turn.text.len() + TEMPLATE).sum();
+            // No token is less than a byte, so there is nothing to count where so many fit.
+            if prompt.given.is_empty() || prompt.given.len() == request.passages.len() && bytes <= room {
                 break;
             }
             let Some(counted) = self.count(model, &prompt.messages).await else { break };

@@ -140,6 +140,8 @@ impl Relay {
                 let near = near.unwrap();
                 // A server that is gone refuses; so do we.
                 let Ok(far) = TcpStream::connect(server) else { continue };
+                near.set_nodelay(true).unwrap();
+                far.set_nodelay(true).unwrap();
                 let number = {
                     let mut passed = keeping.lock().unwrap();
                     passed.push(Passed::default());

@@ -1,70 +1,83 @@
 //! Which process listens at an address of this machine, as far as the system tells.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How soon all processes are looked through again after none was found: another user's show nothing.
+const AGAIN: Duration = Duration::from_secs(60);
 
 /// The process behind one address.
 #[derive(Default)]
 pub(super) struct Process {
-    last: Arc<Mutex<Option<Listener>>>,
+    last: Arc<Mutex<Last>>,
 }
 
-/// A listening socket, by the number that the system knows it by, and the process that has it open.
-#[derive(Clone)]
+/// What was found last.
+#[derive(Default)]
+struct Last {
+    listener: Option<Listener>,
+    /// When all processes were looked through.
+    looked: Option<Instant>,
+}
+
+/// A process that has a listening socket open.
 struct Listener {
-    socket: u64,
-    name: Option<String>,
+    /// Where the system shows what it has open there.
+    open: PathBuf,
+    /// The socket, as the system shows it.
+    socket: PathBuf,
+    /// Its name and number.
+    name: String,
 }
 
 impl Process {
-    /// Its name and number, such as `llama-server (pid 4711)`. All processes are looked through only when another socket listens
-    /// there than the last time, for that takes longer than an answer should wait.
+    /// Its name and number, such as `llama-server (pid 4711)`. All processes are looked through only when the one found last no
+    /// longer has that socket open, for that takes longer than an answer should wait.
     pub async fn listening(&self, address: SocketAddr) -> Option<String> {
         let last = Arc::clone(&self.last);
         let looking = tokio::task::spawn_blocking(move || {
-            let socket = socket(address)?;
             let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-            let known = last.as_ref().filter(|last| last.socket == socket).cloned();
-            let listener = known.unwrap_or_else(|| Listener { socket, name: owner(socket) });
-            *last = Some(listener.clone());
-            listener.name
+            let known = match &last.listener {
+                Some(listener) => std::fs::read_link(&listener.open).is_ok_and(|open| open == listener.socket),
+                None => last.looked.is_some_and(|looked| looked.elapsed() < AGAIN),
+            };
+            if !known {
+                *last = Last { listener: find(address), looked: Some(Instant::now()) };
+            }
+            last.listener.as_ref().map(|listener| listener.name.clone())
         });
         looking.await.ok().flatten()
     }
 }
 
 #[cfg(target_os = "linux")]
-fn socket(address: SocketAddr) -> Option<u64> {
+fn find(address: SocketAddr) -> Option<Listener> {
     use procfs::net::{TcpState, tcp, tcp6};
-
-    let ours =
-        |local: &SocketAddr| local.port() == address.port() && (local.ip() == address.ip() || local.ip().is_unspecified());
-    let sockets = tcp().into_iter().chain(tcp6()).flatten();
-    Some(sockets.filter(|entry| entry.state == TcpState::Listen).find(|entry| ours(&entry.local_address))?.inode)
-}
-
-#[cfg(target_os = "linux")]
-fn owner(socket: u64) -> Option<String> {
     use procfs::process::{FDTarget, all_processes};
 
+    let sockets = tcp().into_iter().chain(tcp6()).flatten();
+    let ours =
+        |local: &SocketAddr| local.port() == address.port() && (local.ip() == address.ip() || local.ip().is_unspecified());
+    let inode = sockets.filter(|entry| entry.state == TcpState::Listen).find(|entry| ours(&entry.local_address))?.inode;
     // Other users' processes do not show what they have open.
     for process in all_processes().ok()?.flatten() {
-        let Ok(mut open) = process.fd() else { continue };
-        if open.any(|one| one.is_ok_and(|one| one.target == FDTarget::Socket(socket))) {
-            let name: String = process.stat().ok()?.comm.chars().filter(|c| !c.is_control()).collect();
-            return Some(format!("{name} (pid {})", process.pid()));
+        let Ok(open) = process.fd() else { continue };
+        if let Some(found) = open.flatten().find(|one| one.target == FDTarget::Socket(inode)) {
+            let command: String = process.stat().ok()?.comm.chars().filter(|c| !c.is_control()).collect();
+            return Some(Listener {
+                open: format!("/proc/{}/fd/{}", process.pid(), found.fd).into(),
+                socket: format!("socket:[{inode}]").into(),
+                name: format!("{command} (pid {})", process.pid()),
+            });
         }
     }
     None
 }
 
 #[cfg(not(target_os = "linux"))]
-fn socket(_: SocketAddr) -> Option<u64> {
-    None
-}
-
-#[cfg(not(target_os = "linux"))]
-fn owner(_: u64) -> Option<String> {
+fn find(_: SocketAddr) -> Option<Listener> {
     None
 }
 
