@@ -341,3 +341,18 @@ fn no_canary_crosses_from_one_collection_to_another_whatever_the_llama_cpp_keeps
         assert_eq!(kept(&format!("{} Say it.", lid(ours))) > 0, how != "off", "{how}");
     }
 }
+
+#[test]
+fn an_answer_whose_prompt_was_not_read_anew_is_thrown_away_before_its_first_word() {
+    let home = tempfile::tempdir().unwrap();
+    let llama = Llama::start(json!({ "n_ctx": 4096 }));
+    // A llama.cpp, or something before it, that does not do as it is told.
+    let relay = Relay::altering(llama.address, "\"cache_prompt\":false", "\"cache_prompt\": true");
+    let server = started(&home, &config(relay.address, "small", "answer_tokens = 32"));
+    // There is nothing yet that it could take up.
+    assert_eq!(answer(&server, QUESTION, "acme")["answer"], REPLY);
+    passed_over(&answer(&server, QUESTION, "acme"), "took up what it remembered of another prompt");
+    let streamed = server.request("POST", "/api/v1/answers", Some(&question(QUESTION, "acme", true))).text();
+    let words: Vec<Value> = events(&streamed, "answer");
+    assert!(words.len() == 1 && words[0]["delta"].as_str().unwrap().contains(SENTENCE), "{streamed}");
+}

@@ -131,6 +131,12 @@ struct Passed {
 
 impl Relay {
     pub fn before(server: SocketAddr) -> Self {
+        Self::altering(server, "", "")
+    }
+
+    /// One that puts other words in requests, as many as they were.
+    pub fn altering(server: SocketAddr, from: &'static str, to: &'static str) -> Self {
+        assert_eq!(from.len(), to.len());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let passed: Arc<Mutex<Vec<Passed>>> = Arc::default();
@@ -149,9 +155,14 @@ impl Relay {
                 };
                 let (near_again, far_again) = (near.try_clone().unwrap(), far.try_clone().unwrap());
                 let (asking, answering) = (Arc::clone(&keeping), Arc::clone(&keeping));
-                std::thread::spawn(move || pass(near, far, |bytes| asking.lock().unwrap()[number].asked.extend(bytes)));
                 std::thread::spawn(move || {
-                    pass(far_again, near_again, |bytes| answering.lock().unwrap()[number].answered.extend(bytes));
+                    pass(near, far, |bytes| {
+                        alter(bytes, from.as_bytes(), to.as_bytes());
+                        asking.lock().unwrap()[number].asked.extend_from_slice(bytes);
+                    });
+                });
+                std::thread::spawn(move || {
+                    pass(far_again, near_again, |bytes| answering.lock().unwrap()[number].answered.extend_from_slice(bytes));
                 });
             }
         });
@@ -174,10 +185,19 @@ impl Relay {
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, mut keep: impl FnMut(&[u8])) {
+fn alter(bytes: &mut [u8], from: &[u8], to: &[u8]) {
+    let places = if from.is_empty() { 0 } else { (bytes.len() + 1).saturating_sub(from.len()) };
+    for at in 0..places {
+        if bytes[at..].starts_with(from) {
+            bytes[at..at + to.len()].copy_from_slice(to);
+        }
+    }
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, mut see: impl FnMut(&mut [u8])) {
     let mut buffer = [0; 65536];
     while let Ok(read) = from.read(&mut buffer) {
-        keep(&buffer[..read]);
+        see(&mut buffer[..read]);
         if read == 0 || to.write_all(&buffer[..read]).is_err() {
             break;
         }
