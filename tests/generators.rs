@@ -1,12 +1,10 @@
 //! Answers that a local language model writes: streamed, cited and checked, given up when nobody waits, and done without where
 //! it fails.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-
 use serde_json::{Value, json};
 
 use crate::support::generator::{Generator, Play};
+use crate::support::http::Open;
 use crate::support::{PATIENCE, Reply, Server, Start};
 
 const LEASE: &str = "Lease between Acme Holdings and the tenant. The notice period for termination of this lease is ninety days. \
@@ -47,35 +45,6 @@ fn words(chunks: &[Value]) -> String {
     chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect()
 }
 
-/// A request whose answer is read piece by piece.
-struct Open {
-    stream: TcpStream,
-    read: String,
-}
-
-impl Open {
-    fn post(server: &Server, path: &str, body: &Value) -> Self {
-        let mut stream = TcpStream::connect(server.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let (body, host) = (body.to_string(), server.address);
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
-        Self { stream, read: String::new() }
-    }
-
-    fn wait_for(&mut self, part: &str) {
-        while !self.read.contains(part) {
-            let mut buffer = [0; 4096];
-            let filled = self.stream.read(&mut buffer).unwrap();
-            assert!(filled > 0, "no {part} in {}", self.read);
-            self.read.push_str(&String::from_utf8_lossy(&buffer[..filled]));
-        }
-    }
-}
-
 #[test]
 fn an_answer_is_streamed_while_it_is_written_and_each_citation_is_a_sentence_of_the_document() {
     let home = tempfile::tempdir().unwrap();
@@ -83,7 +52,7 @@ fn an_answer_is_streamed_while_it_is_written_and_each_citation_is_a_sentence_of_
     let config = model.config("small", "api_key_env = \"SMALL_KEY\"");
     let server = filled(&home, &config, &[("SMALL_KEY", "s3cret")]);
     let question = json!({ "question": QUESTION, "collections": ["acme"], "stream": true });
-    let mut open = Open::post(&server, "/api/v1/answers", &question);
+    let mut open = Open::post(server.address, "/api/v1/answers", &question);
     open.wait_for("{\"delta\":\"Ninety \"}");
     assert!(!open.read.contains("event: done"), "{}", open.read);
     model.step();
@@ -198,7 +167,7 @@ fn a_client_that_hangs_up_ends_the_generators_work() {
         ("/v1/chat/completions", json!({ "model": "strongroom/acme", "messages": messages })),
     ];
     for (path, body) in bodies {
-        let open = Open::post(&server, path, &body);
+        let open = Open::post(server.address, path, &body);
         model.request();
         assert!(model.hung_up.try_recv().is_err(), "it was given up too early");
         drop(open);

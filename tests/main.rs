@@ -16,6 +16,7 @@ mod injections;
 mod keys;
 mod kill;
 mod leaks;
+mod llama;
 mod load;
 mod mcp;
 mod open_webui;

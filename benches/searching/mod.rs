@@ -1,6 +1,6 @@
 //! The bench's course: fill a store, ask it in this process, then start the server over it and ask that.
 
-mod fill;
+pub mod fill;
 mod server;
 
 use std::error::Error;
@@ -15,7 +15,7 @@ use strongroom_ingest::embed::set::Embedders;
 use strongroom_ingest::embed::{Device, EmbedOptions, Embedder, ModelSpec, Precision, disable_telemetry};
 use strongroom_ingest::index::{Store, StoreOptions};
 
-type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+pub type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 /// Searches measured in this process, after as many to warm up as a tenth of it.
 const SEARCHES: usize = 1_000;
@@ -29,13 +29,7 @@ pub fn run() -> Outcome {
     let home = tempfile::tempdir()?;
     let data = home.path().join("data");
     let embedder = model()?;
-    {
-        let store = open(&data)?;
-        let began = Instant::now();
-        fill::large(&store, &embedder, chunks)?;
-        println!("filled in {:.1} s (vectors are seeded, not embedded)", began.elapsed().as_secs_f64());
-        in_process(&store, &embedder)?;
-    }
+    in_process(&seeded(&data, &embedder, chunks)?, &embedder)?;
     drop(embedder);
     server::measure(&data)?;
     let many = home.path().join("many");
@@ -45,6 +39,21 @@ pub fn run() -> Outcome {
         println!("kept: {}", home.keep().display());
     }
     Ok(())
+}
+
+/// Leaves a filled store in that folder.
+pub fn filled(data: &Path, chunks: usize) -> Outcome {
+    disable_telemetry();
+    strongroom::egress::install_crypto();
+    seeded(data, &model()?, chunks).map(drop)
+}
+
+fn seeded(data: &Path, embedder: &Embedder, chunks: usize) -> Outcome<Arc<Store>> {
+    let store = open(data)?;
+    let began = Instant::now();
+    fill::large(&store, embedder, chunks)?;
+    println!("filled in {:.1} s (vectors are seeded, not embedded)", began.elapsed().as_secs_f64());
+    Ok(store)
 }
 
 fn open(data: &Path) -> Outcome<Arc<Store>> {

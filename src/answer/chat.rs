@@ -144,7 +144,9 @@ impl ChatModel {
         let mut prompt = prompt::grounded(request, room);
         let mut guess = room;
         for _ in 0..CUTS {
-            if prompt.given.is_empty() {
+            let bytes: usize = prompt.messages.iter().map(|turn| turn.text.len() + TEMPLATE).sum();
+            // No token is less than a byte, so there is nothing to count where so many fit.
+            if prompt.given.is_empty() || prompt.given.len() == request.passages.len() && bytes <= room {
                 break;
             }
             let Some(counted) = self.count(model, &prompt.messages).await else { break };
@@ -212,7 +214,7 @@ impl ChatModel {
             return Err(self.refused(response).await);
         }
         let kind = response.headers().get("content-type").map(|kind| kind.as_bytes().to_vec()).unwrap_or_default();
-        let mut written = Written::default();
+        let mut written = Written::new(model.reached.found.isolation == Isolation::CacheOff);
         if kind.starts_with(b"text/event-stream") {
             let mut events = Events::of_events();
             self.read(response, &mut events, |data, written: &mut Written, sink| written.event(data, sink), &mut written, sink)
@@ -264,6 +266,8 @@ impl ChatModel {
         }
         if model.reached.kind == Kind::LlamaCpp {
             body["cache_prompt"] = json!(false);
+            // Has it say before the first word how much of the prompt it did not read anew.
+            body["return_progress"] = json!(true);
         }
         if let Some(salt) = &model.salt {
             body["cache_salt"] = json!(salt);

@@ -20,6 +20,8 @@ pub(super) struct Written {
     pub finished: bool,
     /// Whether it said that nothing more comes.
     pub done: bool,
+    /// Whether the prompt must be read anew.
+    apart: bool,
 }
 
 /// One event of a stream, or the whole of an answer that is none.
@@ -29,8 +31,17 @@ struct Chunk {
     choices: Vec<Choice>,
     #[serde(default)]
     usage: Option<Cost>,
+    /// llama.cpp's, before the first word.
+    #[serde(default)]
+    prompt_progress: Option<Progress>,
     #[serde(default)]
     error: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Progress {
+    #[serde(default)]
+    cache: u64,
 }
 
 #[derive(Deserialize)]
@@ -55,6 +66,15 @@ struct Cost {
     prompt_tokens: u64,
     #[serde(default)]
     completion_tokens: u64,
+    #[serde(default)]
+    prompt_tokens_details: Option<Details>,
+}
+
+#[derive(Default, Deserialize)]
+struct Details {
+    /// Tokens that were not read anew.
+    #[serde(default)]
+    cached_tokens: Option<u64>,
 }
 
 /// One line of Ollama's own stream.
@@ -73,6 +93,11 @@ struct Line {
 }
 
 impl Written {
+    /// Nothing yet. `apart`: a prompt that took up what was kept of another is an error.
+    pub fn new(apart: bool) -> Self {
+        Self { apart, ..Self::default() }
+    }
+
     /// The data of one server-sent event.
     pub fn event(&mut self, data: &str, sink: &mut dyn FnMut(&str)) -> Result<(), GeneratorError> {
         if data == "[DONE]" {
@@ -110,8 +135,14 @@ impl Written {
         if chunk.error.is_some() {
             return Err(GeneratorError::Failed("it says that it failed".into()));
         }
-        if let Some(Cost { prompt_tokens, completion_tokens }) = chunk.usage {
+        let mut kept = chunk.prompt_progress.map_or(0, |progress| progress.cache);
+        if let Some(Cost { prompt_tokens, completion_tokens, prompt_tokens_details }) = chunk.usage {
             self.usage = Some(Usage { prompt: prompt_tokens, completion: completion_tokens });
+            kept = kept.max(prompt_tokens_details.and_then(|details| details.cached_tokens).unwrap_or(0));
+        }
+        if self.apart && kept > 0 {
+            let why = "it took up what it remembered of another prompt, though it was told not to";
+            return Err(GeneratorError::Refused(why.into()));
         }
         let Some(choice) = chunk.choices.into_iter().next() else { return Ok(()) };
         self.finished |= choice.finish_reason.is_some();
@@ -193,6 +224,17 @@ mod tests {
         let mut read = Written::default();
         read.whole(whole, &mut |_| ()).unwrap();
         assert_eq!((read.text.as_str(), read.usage), ("Hi", Some(Usage { prompt: 3, completion: 1 })));
+    }
+
+    #[test]
+    fn a_prompt_that_was_not_read_anew_is_refused_before_its_first_word() {
+        let progress = r#"{"choices":[{"delta":{"content":null}}],"prompt_progress":{"total":9,"cache":3,"processed":0}}"#;
+        let usage = r#"{"choices":[],"usage":{"prompt_tokens":9,"prompt_tokens_details":{"cached_tokens":3}}}"#;
+        for data in [progress, usage] {
+            let told = |data: &str, apart| Written::new(apart).event(data, &mut |_| ());
+            assert!(matches!(told(data, true), Err(GeneratorError::Refused(_))), "{data}");
+            assert!(told(data, false).is_ok() && told(&data.replace('3', "0"), true).is_ok(), "{data}");
+        }
     }
 
     #[test]

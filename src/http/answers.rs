@@ -156,6 +156,8 @@ pub(super) struct AttestedBody {
     pub digest: Option<String>,
     /// What it keeps of a prompt: `cache_off` and `salted` keep collections apart, `none` means that it cannot be told to.
     pub isolation: &'static str,
+    /// Tokens that it takes in at once, as it says itself; null where it does not.
+    pub context: Option<usize>,
     /// What was checked, in words.
     pub checked: String,
 }
@@ -168,6 +170,7 @@ impl From<GeneratorInfo> for GeneratorBody {
             process: found.process.clone(),
             digest: found.digest.clone(),
             isolation: found.isolation.as_str(),
+            context: found.context,
             checked: found.checked.clone(),
         });
         Self { name: info.name, model: info.model, local: info.local, attested }

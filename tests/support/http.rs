@@ -100,3 +100,35 @@ fn unchunk(mut rest: &[u8]) -> Option<Vec<u8>> {
         rest = rest.get(size + 2..)?;
     }
 }
+
+/// A request whose answer is read piece by piece.
+pub struct Open {
+    stream: TcpStream,
+    /// What came so far, head included.
+    pub read: String,
+}
+
+impl Open {
+    /// Sends a request with a JSON body.
+    pub fn post(address: SocketAddr, path: &str, body: &Value) -> Self {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(super::PATIENCE)).unwrap();
+        let body = body.to_string();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        Self { stream, read: String::new() }
+    }
+
+    /// Reads until that part came.
+    pub fn wait_for(&mut self, part: &str) {
+        while !self.read.contains(part) {
+            let mut buffer = [0; 4096];
+            let filled = self.stream.read(&mut buffer).unwrap();
+            assert!(filled > 0, "no {part} in {}", self.read);
+            self.read.push_str(&String::from_utf8_lossy(&buffer[..filled]));
+        }
+    }
+}

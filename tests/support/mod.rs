@@ -2,6 +2,7 @@
 
 pub mod generator;
 pub mod http;
+pub mod llama;
 pub mod peers;
 
 use std::io::Read as _;

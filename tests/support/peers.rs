@@ -16,7 +16,8 @@ fn folder() -> PathBuf {
     }
 }
 
-fn script(name: &str) -> PathBuf {
+/// A file of tests/peers.
+pub fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(name)
 }
 
@@ -33,6 +34,14 @@ fn check_installed(list: &str) {
 pub fn python(program: &str) -> Command {
     check_installed("requirements.txt");
     Command::new(folder().join("python/bin").join(program))
+}
+
+/// The model that reads.
+#[track_caller]
+pub fn reader() -> PathBuf {
+    let (wanted, done) = (std::fs::read(script("reader.txt")).unwrap(), std::fs::read(folder().join("reader.txt.done")));
+    assert!(done.is_ok_and(|done| done == wanted), "the model that reads is not here: run `.ci/peers reader`");
+    folder().join("reader.gguf")
 }
 
 /// Runs a Python script of tests/peers, which writes one JSON value.

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use super::GeneratorError;
 use crate::egress::{Client, ClientOptions, Egress, Pinned, Redirects};
+use process::Process;
 pub(super) use servers::Kind;
 use servers::Seen;
 use weights::Weights;
@@ -50,7 +51,7 @@ pub struct AttestOptions {
 /// What a server keeps of a prompt that another request could meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isolation {
-    /// Nothing: each request says that its prompt is not to be kept (llama.cpp's `cache_prompt`).
+    /// Nothing that a request of ours could meet: each is read anew (llama.cpp's `cache_prompt`), and counted, or it fails.
     CacheOff,
     /// Each collection's prompts are kept apart by a secret salt (vLLM's `cache_salt`).
     Salted,
@@ -142,6 +143,7 @@ pub struct Attestor {
     egress: Egress,
     place: OnceCell<Place>,
     weights: Weights,
+    process: Process,
     last: Mutex<Option<Arc<Attestation>>>,
 }
 
@@ -157,7 +159,7 @@ impl Attestor {
     /// Nothing is asked yet.
     pub fn new(options: AttestOptions, egress: Egress) -> Self {
         let weights = Weights::new(options.file.clone());
-        Self { options, egress, place: OnceCell::new(), weights, last: Mutex::default() }
+        Self { options, egress, place: OnceCell::new(), weights, process: Process::default(), last: Mutex::default() }
     }
 
     /// What was found out last.
@@ -262,14 +264,15 @@ impl Attestor {
         if loopback {
             checked.push_str("; whether what listens there passes requests on cannot be seen from here");
         }
-        let process = match self.last() {
-            // Looking through all processes takes longer than an answer should wait; it is done when something changed.
-            Some(last) if last.server == seen.server && last.digest == digest => last.process.clone(),
-            _ if loopback => process::listening(place.address).await,
-            _ => None,
-        };
+        let process = if loopback { self.process.listening(place.address).await } else { None };
         let isolation = match seen.kind {
-            Kind::LlamaCpp => Isolation::CacheOff,
+            Kind::LlamaCpp => {
+                checked.push_str(
+                    "; it is told to read each prompt anew, and an answer to one that it did not is thrown away; \
+                                  what it keeps for programs that ask it directly cannot be seen or turned off from here",
+                );
+                Isolation::CacheOff
+            }
             Kind::Vllm => Isolation::Salted,
             Kind::Ollama | Kind::Other => Isolation::None,
         };
