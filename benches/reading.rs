@@ -85,7 +85,7 @@ fn ours(files: &[PathBuf]) -> u64 {
     for file in files {
         let bytes = std::fs::read(file).unwrap();
         let source =
-            Source { len: bytes.len() as u64, bytes: &mut &bytes[..], name: "a.pdf", media_type: None, passwords: &[] };
+            Source { len: bytes.len() as u64, bytes: &mut &bytes[..], name: "a.pdf", media_type: None, passwords: &[], hearing: None };
         let extracted = extractor.extract(source).expect("workers start");
         pages += extracted.outcome.map_or(0, |extraction| extraction.pages.len() as u64);
     }

@@ -13,4 +13,5 @@ pub mod http;
 pub mod keys;
 pub mod models;
 pub mod retrieve;
+pub mod speech;
 pub mod usage;

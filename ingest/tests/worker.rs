@@ -70,7 +70,7 @@ fn options(arguments: &[&str]) -> ExtractOptions {
 fn extract(options: ExtractOptions, bytes: &[u8], name: &str) -> Extracted {
     let mut input = bytes;
     Extractor::new(options)
-        .extract(Source { len: bytes.len() as u64, bytes: &mut input, name, media_type: None, passwords: &[] })
+        .extract(Source { len: bytes.len() as u64, bytes: &mut input, name, media_type: None, passwords: &[], hearing: None })
         .unwrap()
 }
 
@@ -97,7 +97,7 @@ fn one_extractor_serves_many_threads() {
                 for round in 0..5 {
                     let text = format!("# Page {thread} {round}\n");
                     let mut input = text.as_bytes();
-                    let source = Source { len: 1, bytes: &mut input, name: "x.md", media_type: None, passwords: &[] };
+                    let source = Source { len: 1, bytes: &mut input, name: "x.md", media_type: None, passwords: &[], hearing: None };
                     let extraction = extractor.extract(source).unwrap().outcome.unwrap();
                     assert_eq!(extraction.text, text);
                     assert_eq!(extraction.title, Some(format!("Page {thread} {round}")));
@@ -124,11 +124,11 @@ fn large_files_are_not_read() {
     let mut source = io::repeat(b'x');
     let extractor = Extractor::new(limited());
     let extracted =
-        extractor.extract(Source { bytes: &mut source, len: 1001, name: "x", media_type: None, passwords: &[] }).unwrap();
+        extractor.extract(Source { bytes: &mut source, len: 1001, name: "x", media_type: None, passwords: &[], hearing: None }).unwrap();
     assert_eq!((extracted.outcome.unwrap_err().reason, extracted.bytes), (Reason::TooLarge, 0));
     // It may grow, or its length be wrong.
     let extracted =
-        extractor.extract(Source { bytes: &mut source, len: 1, name: "x", media_type: None, passwords: &[] }).unwrap();
+        extractor.extract(Source { bytes: &mut source, len: 1, name: "x", media_type: None, passwords: &[], hearing: None }).unwrap();
     assert_eq!(extracted.outcome.unwrap_err().reason, Reason::TooLarge);
 }
 
@@ -162,7 +162,7 @@ fn a_file_that_holds_its_reader_does_not_hold_the_next() {
     let files = [("a.hangs", "timeout"), ("b.pours", "timeout"), ("c.leaves", "crashed"), ("d.dies", "crashed")];
     for (name, reason) in files {
         for (name, expected) in [(name, Err(reason)), ("next.txt", Ok("words"))] {
-            let source = Source { len: 5, bytes: &mut &b"words"[..], name, media_type: None, passwords: &[] };
+            let source = Source { len: 5, bytes: &mut &b"words"[..], name, media_type: None, passwords: &[], hearing: None };
             let outcome = extractor.extract(source).unwrap().outcome;
             let outcome = outcome.map(|read| read.text).map_err(|why| why.reason.as_str().to_owned());
             assert_eq!(outcome.as_deref().map_err(String::as_str), expected, "{name}");
@@ -188,7 +188,7 @@ fn processor_time_is_limited() {
 
 fn our_own_faults_are_errors() {
     let attempt = |options: ExtractOptions, bytes: &mut dyn Read| {
-        Extractor::new(options).extract(Source { bytes, len: 1, name: "x", media_type: None, passwords: &[] }).map(|_| ())
+        Extractor::new(options).extract(Source { bytes, len: 1, name: "x", media_type: None, passwords: &[], hearing: None }).map(|_| ())
     };
     let nowhere = ExtractOptions { program: "/nonexistent".into(), ..options(&[]) };
     assert!(matches!(attempt(nowhere, &mut &b"x"[..]), Err(ExtractError::Spawn(_))));

@@ -21,11 +21,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 use strongroom_ingest::index::DocumentRef;
-use strongroom_ingest::model::{CollectionId, Span, VersionId};
+use strongroom_ingest::model::{CollectionId, Moment, Span, VersionId};
 
 use crate::retrieve::Hit;
 
-pub use attest::{AttestOptions, Attestation, Found, Isolation, find_servers, look_at};
+pub use attest::{AttestOptions, Attestation, Attestor, Found, Isolation, Reached, find_servers, look_at};
 pub use cancel::{Cancel, Waiting, waiting};
 pub use chat::{ChatModel, ChatOptions, Completed};
 pub use extracts::Extracts;
@@ -65,6 +65,8 @@ pub struct Citation {
     pub span: Span,
     /// The words quoted.
     pub quote: String,
+    /// When they are said, where the document is a recording; else empty.
+    pub moments: Vec<Moment>,
     /// Whether the quote is byte for byte that slice of that version.
     pub verified: bool,
     /// How good the passage is that it is from, as [`Hit::score`] says.
@@ -274,6 +276,7 @@ pub fn cite<E>(
             page: passage.page,
             span,
             quote: words.to_owned(),
+            moments: touched(&passage.moments, span),
             verified,
             score: passage.score,
             pointer: quote.pointer,
@@ -286,6 +289,11 @@ pub fn cite<E>(
         return Ok(Answer { text, citations, grounded: false, generator, result, unsupported, work });
     }
     Ok(Answer { text, citations, grounded, generator, result, unsupported, work })
+}
+
+/// Those of a passage's moments that a span touches.
+fn touched(moments: &[Moment], span: Span) -> Vec<Moment> {
+    moments.iter().filter(|moment| moment.span.start < span.end && moment.span.end > span.start).copied().collect()
 }
 
 #[cfg(test)]

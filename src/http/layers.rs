@@ -93,7 +93,9 @@ fn problem_of(response: &mut Response) -> Option<Problem> {
 
 /// How long a request may take. Uploads, deletions and rebuilds work for as long as they need: each has limits of its own.
 fn time_limit(method: &Method, route: &str, limits: &Limits) -> Option<Duration> {
-    if *method == Method::PUT || *method == Method::DELETE || route.ends_with("/rebuild") {
+    // Recordings take as long as their speech server may.
+    let is_long = route.ends_with("/rebuild") || route.ends_with("/transcriptions");
+    if *method == Method::PUT || *method == Method::DELETE || is_long {
         return None;
     }
     Some(if ["/answers", "/tasks", "/completions", "/filter/inlet"].iter().any(|end| route.ends_with(end)) || route == "/mcp" {

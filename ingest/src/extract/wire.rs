@@ -9,7 +9,7 @@ use std::io::{self, Read, Write};
 use serde::{Deserialize, Serialize};
 
 use super::{Tool, Unreadable};
-use crate::model::{Extraction, Heading, Page};
+use crate::model::{Extraction, Heading, Page, Recording};
 
 /// Exit status of a worker that could not limit itself or did not understand its request.
 pub(super) const EXIT_UNUSABLE: u8 = 70;
@@ -57,6 +57,9 @@ pub(super) enum Message {
 /// What a tool said, or that it could not.
 pub(super) type Reply = Option<String>;
 
+/// A recording on the wire: kind, length, title, artist.
+type WireRecording = (String, Option<u64>, Option<String>, Option<String>);
+
 /// A page on the wire: number, start, end, engine, quality.
 type WirePage = (Option<u32>, usize, usize, String, Option<u8>);
 
@@ -76,6 +79,7 @@ enum Header {
     Unreadable {
         reason: String,
         detail: String,
+        recording: Option<WireRecording>,
         cpu_ms: u64,
     },
     Member {
@@ -158,8 +162,12 @@ pub(super) fn write_answer(out: &mut impl Write, answer: &Answer, cpu_ms: u64) -
             },
             extraction.text.as_str(),
         ),
-        Err(Unreadable { reason, detail }) => {
-            (Header::Unreadable { reason: reason.as_str().to_owned(), detail: detail.clone(), cpu_ms }, "")
+        Err(Unreadable { reason, detail, recording }) => {
+            let recording = recording.as_ref().map(|recording| {
+                let Recording { sound, length_ms, title, artist } = recording;
+                (sound.as_str().to_owned(), *length_ms, title.clone(), artist.clone())
+            });
+            (Header::Unreadable { reason: reason.as_str().to_owned(), detail: detail.clone(), recording, cpu_ms }, "")
         }
     };
     write_frame(out, &serde_json::to_vec(&header)?, text.as_bytes())
@@ -187,7 +195,7 @@ pub(super) fn read_message(input: &mut impl Read, most_bytes: u64) -> io::Result
     };
     let invalid = || io::Error::from(io::ErrorKind::InvalidData);
     let unreadable = |reason: String, detail| match reason.parse() {
-        Ok(reason) => Ok(Unreadable { reason, detail }),
+        Ok(reason) => Ok(Unreadable { reason, detail, recording: None }),
         Err(_) => Err(invalid()),
     };
     let named = |name: String| if name.is_empty() || name.len() > LONGEST_NAME { Err(invalid()) } else { Ok(name) };
@@ -204,13 +212,21 @@ pub(super) fn read_message(input: &mut impl Read, most_bytes: u64) -> io::Result
                 pages: pages.into_iter().map(page).collect(),
                 headings: headings.into_iter().map(|(at, level, title)| Heading { at, level, title }).collect(),
                 missing_pages,
+                ..Extraction::default()
             };
             if !is_well_formed(&extraction) {
                 return Err(invalid());
             }
             Message::Answer(Ok(extraction), cpu_ms)
         }
-        Header::Unreadable { reason, detail, cpu_ms } => Message::Answer(Err(unreadable(reason, detail)?), cpu_ms),
+        Header::Unreadable { reason, detail, recording, cpu_ms } => {
+            let known = |(sound, length_ms, title, artist): WireRecording| match sound.parse() {
+                Ok(sound) => Ok(Recording { sound, length_ms, title, artist }),
+                Err(_) => Err(invalid()),
+            };
+            let recording = recording.map(known).transpose()?;
+            Message::Answer(Err(Unreadable { recording, ..unreadable(reason, detail)? }), cpu_ms)
+        }
         Header::Member { name, media_type } => Message::Member { name: named(name)?, media_type, bytes: body },
         Header::LostMember { name, reason, detail } => {
             Message::LostMember { name: named(name)?, why: unreadable(reason, detail)? }

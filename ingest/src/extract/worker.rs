@@ -18,7 +18,7 @@ use super::mail::{self, mbox, mhtml, msg};
 use super::office::{docx, encrypted, legacy, odf, pptx, rtf, sheet};
 use super::parent::too_much_memory;
 use super::wire::{self, Answer, EXIT_UNUSABLE, Request};
-use super::{Unreadable, csv, html, image, markdown, pdf, sandbox, text};
+use super::{Unreadable, csv, html, image, markdown, pdf, recording, sandbox, text};
 use crate::model::{Extraction, Reason};
 
 /// Engines recurse over what they read; the stack is part of the memory limit, and only touched pages count as used.
@@ -115,6 +115,7 @@ pub(super) fn read(mut bytes: Vec<u8>, desk: &mut Desk) -> Answer {
         Format::Zip => archive::read(&bytes, desk),
         Format::Word97 | Format::PowerPoint97 => legacy::read(&bytes, format, desk),
         Format::Image => image::read(&bytes, desk),
+        Format::Recording(sound) => recording::read(&bytes, sound),
         Format::EncryptedOffice => Err(Unreadable::new(Reason::Password, "it needs a password")),
         Format::Other(name) => Err(Unreadable::new(Reason::Unsupported, format!("it is {name}, which is not read"))),
     };
