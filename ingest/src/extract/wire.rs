@@ -8,6 +8,7 @@ use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize};
 
+use super::detect::Hints;
 use super::{Tool, Unreadable};
 use crate::model::{Extraction, Heading, Page, Recording};
 
@@ -36,6 +37,13 @@ pub(super) struct Request {
     pub tools: Vec<Tool>,
     /// Whether members are wanted; a container at the greatest depth says only that it has some.
     pub members: bool,
+}
+
+impl Request {
+    /// What it says of the file's kind.
+    pub fn hints(&self) -> Hints<'_> {
+        Hints { extension: &self.extension, media_type: self.media_type.as_deref() }
+    }
 }
 
 /// What the worker found.
@@ -112,8 +120,12 @@ pub(super) fn write_piece(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> 
     out.write_all(bytes)
 }
 
-/// Appends the whole file to `bytes`.
-pub(super) fn read_pieces(input: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<()> {
+/// Appends the whole file to `bytes`; `looked` sees them after each piece.
+pub(super) fn read_pieces(
+    input: &mut impl Read,
+    bytes: &mut Vec<u8>,
+    mut looked: impl FnMut(&mut Vec<u8>) -> io::Result<()>,
+) -> io::Result<()> {
     loop {
         let mut length = [0; 4];
         input.read_exact(&mut length)?;
@@ -125,6 +137,7 @@ pub(super) fn read_pieces(input: &mut impl Read, bytes: &mut Vec<u8>) -> io::Res
         if input.take(length as u64).read_to_end(bytes)? != length {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        looked(bytes)?;
     }
 }
 

@@ -58,11 +58,11 @@ fn pieces_and_replies_arrive_as_they_were_sent() {
         write_reply(&mut bytes, &reply).unwrap();
     }
     let (mut input, mut whole) = (bytes.as_slice(), Vec::new());
-    read_pieces(&mut input, &mut whole).unwrap();
+    read_pieces(&mut input, &mut whole, |_| Ok(())).unwrap();
     assert_eq!(whole, b"onetwo");
     assert_eq!(read_reply(&mut input, 100).unwrap().as_deref(), Some("Größe"));
     assert_eq!(read_reply(&mut input, 100).unwrap(), None);
-    assert!(read_pieces(&mut &b"\x05\0\0\0ab"[..], &mut whole).is_err());
+    assert!(read_pieces(&mut &b"\x05\0\0\0ab"[..], &mut whole, |_| Ok(())).is_err());
 }
 
 #[test]

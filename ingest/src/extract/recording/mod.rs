@@ -1,8 +1,7 @@
 //! Recordings: told by their contents, measured by their headers. What is said in them is written down by others.
 
+mod hollow;
 mod transcript;
-
-use std::io::Cursor;
 
 use lofty::config::{ParseOptions, ParsingMode};
 use lofty::file::{AudioFile, FileType, TaggedFileExt};
@@ -15,7 +14,10 @@ use super::wire::Answer;
 use super::writer::one_line;
 use crate::model::{Reason, Recording, Sound};
 
+pub(super) use hollow::{Gap, KEPT, hollow_out};
 pub(super) use transcript::extraction;
+
+use hollow::Hollow;
 
 /// Of what a recording says of itself, at most so many characters are kept.
 const LONGEST_TITLE: usize = 300;
@@ -75,14 +77,14 @@ fn frame_length(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Says what a recording is. Never an extraction: nobody in here can listen.
-pub(super) fn read(bytes: &[u8], sound: Sound) -> Answer {
-    let recording = measured(bytes, sound);
+pub(super) fn read(bytes: &[u8], gap: Gap, sound: Sound) -> Answer {
+    let recording = measured(bytes, gap, sound);
     let why = Unreadable::new(Reason::Unsupported, "it is a sound recording, and no speech server is configured");
     Err(Unreadable { recording: Some(recording), ..why })
 }
 
 /// What the headers say. A recording whose headers are odd may still be one that a speech server can play.
-fn measured(bytes: &[u8], sound: Sound) -> Recording {
+fn measured(bytes: &[u8], gap: Gap, sound: Sound) -> Recording {
     let kind = match sound {
         Sound::Wav => FileType::Wav,
         Sound::Mp3 => FileType::Mpeg,
@@ -94,7 +96,7 @@ fn measured(bytes: &[u8], sound: Sound) -> Recording {
     };
     let options = ParseOptions::new().read_cover_art(false).parsing_mode(ParsingMode::Relaxed);
     let mut recording = Recording { sound, length_ms: None, title: None, artist: None };
-    let Ok(file) = Probe::with_file_type(Cursor::new(bytes), kind).options(options).read() else { return recording };
+    let Ok(file) = Probe::with_file_type(Hollow::new(bytes, gap), kind).options(options).read() else { return recording };
     let length = u64::try_from(file.properties().duration().as_millis()).ok();
     recording.length_ms = length.filter(|length| *length > 0);
     if let Some(tag) = file.primary_tag().or_else(|| file.first_tag()) {
@@ -168,7 +170,7 @@ mod tests {
 
     #[test]
     fn length_comes_from_the_headers_and_odd_ones_say_none() {
-        let length = |bytes: &[u8], sound| measured(bytes, sound).length_ms;
+        let length = |bytes: &[u8], sound| measured(bytes, Gap::default(), sound).length_ms;
         assert_eq!(length(&wav(61_500), Sound::Wav), Some(61_500));
         assert!((1000..1100).contains(&length(&mp3(40), Sound::Mp3).unwrap()));
         assert_eq!(length(b"fLaC and nothing more", Sound::Flac), None);
@@ -178,11 +180,11 @@ mod tests {
         for (name, sound) in files.into_iter().zip([Sound::Mp3, Sound::Flac, Sound::M4a, Sound::Ogg, Sound::Ogg]) {
             let bytes = fixture(name);
             assert_eq!(sound_of(&bytes, NO_HINTS), Some(sound), "{name}");
-            let found = measured(&bytes, sound);
+            let found = measured(&bytes, Gap::default(), sound);
             assert!(found.length_ms.is_some_and(|length| (950..1200).contains(&length)), "{name}: {found:?}");
             assert_eq!((found.title.as_deref(), found.artist.as_deref()), (Some("A call"), Some("Ada")), "{name}");
         }
-        let why = read(&wav(2000), Sound::Wav).unwrap_err();
+        let why = read(&wav(2000), Gap::default(), Sound::Wav).unwrap_err();
         assert_eq!((why.reason, why.recording.unwrap().length_ms), (Reason::Unsupported, Some(2000)));
     }
 }
