@@ -163,8 +163,8 @@ fn is_below(host: &str, hosts: &[&str]) -> bool {
     hosts.iter().any(|known| host == *known || host.strip_suffix(known).is_some_and(|left| left.ends_with('.')))
 }
 
-/// One body that is read as it is sent.
-type Pieces = dyn futures_util::Stream<Item = std::io::Result<Vec<u8>>> + Send;
+/// A body that is read as it is sent.
+pub type Pieces = Pin<Box<dyn futures_util::Stream<Item = std::io::Result<Vec<u8>>> + Send>>;
 
 /// One named client.
 #[derive(Clone)]
@@ -193,7 +193,7 @@ impl Client {
     }
 
     /// Gives a request a body of `length` bytes that is read as it is sent, and counted as it is read.
-    pub fn with_body(&self, request: RequestBuilder, length: u64, pieces: Pin<Box<Pieces>>) -> RequestBuilder {
+    pub fn with_body(&self, request: RequestBuilder, length: u64, pieces: Pieces) -> RequestBuilder {
         let client = self.clone();
         let counted = pieces.inspect_ok(move |piece| client.count(|counts| counts.sent += piece.len() as u64));
         // What follows goes over the wire as it is: with a length, or no server would know where it ends.

@@ -267,7 +267,10 @@ fn every_kind_of_recording_is_sent_under_no_name_and_cited_with_its_time() {
         let reply = put(&server, &format!("private/{name}"), &fixture(name));
         assert_eq!(reply.status, 201, "{name}: {}", reply.text());
         let record = reply.json();
-        assert_eq!((&record["media_type"], &record["pages"], &record["title"]), (&json!(media_type), &json!(2), &json!("A call")));
+        assert_eq!(
+            (&record["media_type"], &record["pages"], &record["title"]),
+            (&json!(media_type), &json!(2), &json!("A call"))
+        );
         assert_eq!((&record["author"], &record["engines"]), (&json!("Ada"), &json!("accurate-one (accurate)")));
         let form = speech.form();
         let ending = name.rsplit('.').next().unwrap();
@@ -339,8 +342,7 @@ fn a_server_that_is_not_what_it_should_be_hears_nothing() {
     // Where nothing contradicts it, what was found out is kept with the text.
     let config = speech.config("fast", &format!("file = {weights:?}\napi_key_env = \"SPEECH_KEY\""));
     let environment = vec![("SPEECH_KEY", "k-1".to_owned())];
-    let server =
-        Server::start(&home.path().join("data"), Start { config: &config, environment, ..Start::default() });
+    let server = Server::start(&home.path().join("data"), Start { config: &config, environment, ..Start::default() });
     server.wait_indexed("acme", 1);
     let by = document(&server, "a.mp3")["transcription"].clone();
     assert!(by["digest"].as_str().is_some_and(|digest| digest.starts_with("sha256:")), "{by}");
@@ -362,7 +364,11 @@ fn a_recording_inside_a_mail_is_found_under_the_mail() {
     let reply = put(&server, "mail.eml", format!("{mail}{attached}\r\n--y--\r\n").as_bytes());
     assert_eq!(reply.status, 201, "{}", reply.text());
     let member = &reply.json()["members"][0];
-    assert_eq!((&member["path"], &member["transcription"]["lane"]), (&json!("mail.eml!/voice.wav"), &json!("fast")), "{member}");
+    assert_eq!(
+        (&member["path"], &member["transcription"]["lane"]),
+        (&json!("mail.eml!/voice.wav"), &json!("fast")),
+        "{member}"
+    );
     assert_eq!(server.found("acme", "canary"), ["mail.eml!/voice.wav"]);
     assert_eq!(server.found("acme", "listen"), ["mail.eml"]);
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
-pub use speech::{Lane, Moment, Recording, Said, Scribe, Sound, Transcript, clock};
+pub use speech::{Lane, Moment, Recording, Said, Scribe, Sound, Transcript, clock, page_at};
 
 /// Identifies a collection for ever: 128 random bits, never used again after the collection is destroyed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -230,7 +230,7 @@ pub struct Extraction {
     /// Of a recording: when what is said, by byte ranges of the text. In order; they do not overlap.
     pub moments: Vec<(Range<usize>, u64, u64)>,
     /// Of a recording: who wrote it down.
-    pub scribe: Option<Scribe>,
+    pub scribe: Option<Box<Scribe>>,
 }
 
 /// One page of an extraction.

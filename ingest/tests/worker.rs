@@ -98,7 +98,8 @@ fn one_extractor_serves_many_threads() {
                 for round in 0..5 {
                     let text = format!("# Page {thread} {round}\n");
                     let mut input = text.as_bytes();
-                    let source = Source { len: 1, bytes: &mut input, name: "x.md", media_type: None, passwords: &[], hearing: None };
+                    let source =
+                        Source { len: 1, bytes: &mut input, name: "x.md", media_type: None, passwords: &[], hearing: None };
                     let extraction = extractor.extract(source).unwrap().outcome.unwrap();
                     assert_eq!(extraction.text, text);
                     assert_eq!(extraction.title, Some(format!("Page {thread} {round}")));
@@ -124,12 +125,14 @@ fn large_files_are_not_read() {
     let limited = || ExtractOptions { max_file_bytes: 1000, ..options(&["worker"]) };
     let mut source = io::repeat(b'x');
     let extractor = Extractor::new(limited());
-    let extracted =
-        extractor.extract(Source { bytes: &mut source, len: 1001, name: "x", media_type: None, passwords: &[], hearing: None }).unwrap();
+    let extracted = extractor
+        .extract(Source { bytes: &mut source, len: 1001, name: "x", media_type: None, passwords: &[], hearing: None })
+        .unwrap();
     assert_eq!((extracted.outcome.unwrap_err().reason, extracted.bytes), (Reason::TooLarge, 0));
     // It may grow, or its length be wrong.
-    let extracted =
-        extractor.extract(Source { bytes: &mut source, len: 1, name: "x", media_type: None, passwords: &[], hearing: None }).unwrap();
+    let extracted = extractor
+        .extract(Source { bytes: &mut source, len: 1, name: "x", media_type: None, passwords: &[], hearing: None })
+        .unwrap();
     assert_eq!(extracted.outcome.unwrap_err().reason, Reason::TooLarge);
 }
 
@@ -187,7 +190,11 @@ fn memory_is_limited() {
 fn a_recording_may_be_longer_than_that() {
     let limited = ExtractOptions { memory_bytes: 400 << 20, max_file_bytes: 1 << 30, ..options(&["worker"]) };
     let samples: u32 = 600 << 20;
-    let head = [b"RIFF", &(36 + samples).to_le_bytes()[..], b"WAVEfmt \x10\0\0\0\x01\0\x02\0\x44\xac\0\0\x10\xb1\x02\0\x04\0\x10\0data"];
+    let head = [
+        b"RIFF",
+        &(36 + samples).to_le_bytes()[..],
+        b"WAVEfmt \x10\0\0\0\x01\0\x02\0\x44\xac\0\0\x10\xb1\x02\0\x04\0\x10\0data",
+    ];
     let head = [&head.concat()[..], &samples.to_le_bytes()].concat();
     let len = head.len() as u64 + u64::from(samples);
     let mut bytes = head.chain(io::repeat(0).take(samples.into()));
@@ -202,7 +209,9 @@ fn processor_time_is_limited() {
 
 fn our_own_faults_are_errors() {
     let attempt = |options: ExtractOptions, bytes: &mut dyn Read| {
-        Extractor::new(options).extract(Source { bytes, len: 1, name: "x", media_type: None, passwords: &[], hearing: None }).map(|_| ())
+        Extractor::new(options)
+            .extract(Source { bytes, len: 1, name: "x", media_type: None, passwords: &[], hearing: None })
+            .map(|_| ())
     };
     let nowhere = ExtractOptions { program: "/nonexistent".into(), ..options(&[]) };
     assert!(matches!(attempt(nowhere, &mut &b"x"[..]), Err(ExtractError::Spawn(_))));

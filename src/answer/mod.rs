@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use strongroom_ingest::index::DocumentRef;
-use strongroom_ingest::model::{CollectionId, Moment, Span, VersionId};
+use strongroom_ingest::model::{CollectionId, Moment, Span, VersionId, page_at};
 
 use crate::retrieve::Hit;
 
@@ -264,6 +264,7 @@ pub fn cite<E>(
         let Some(words) = passage.text.get(quote.bytes.clone()) else { continue };
         let start = passage.span.start + passage.text[..quote.bytes.start].chars().count() as u64;
         let span = Span { start, end: start + words.chars().count() as u64 };
+        let moments = touched(&passage.moments, span);
         let verified = !words.is_empty() && stored(passage, span)?.as_deref() == Some(words);
         if !verified {
             unsupported.extend(quote.pointer.clone());
@@ -273,10 +274,11 @@ pub fn cite<E>(
             collection: passage.collection_name.clone(),
             document: passage.document.clone(),
             version: passage.version,
-            page: passage.page,
+            // A passage names the page that it begins on; of a recording the quote's own is known.
+            page: moments.first().map(|moment| page_at(moment.start_ms)).or(passage.page),
             span,
             quote: words.to_owned(),
-            moments: touched(&passage.moments, span),
+            moments,
             verified,
             score: passage.score,
             pointer: quote.pointer,

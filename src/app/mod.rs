@@ -15,7 +15,9 @@ use strongroom_ingest::pipeline::{Pipeline, PipelineError, PipelineOptions, Watc
 use crate::ask::Ask;
 use crate::config::{Config, format_size};
 use crate::egress::{Counts, Egress};
-use crate::http::{AllowedHosts, Door, Gate, KeyLimits, Limits, Metrics, Outbound, OutboundCounts, Readiness, Recall, Via, Visitors};
+use crate::http::{
+    AllowedHosts, Door, Gate, KeyLimits, Limits, Metrics, Outbound, OutboundCounts, Readiness, Recall, Via, Visitors,
+};
 use crate::keys::{KeyError, Keys};
 use crate::models::Models;
 use crate::retrieve::Retriever;

@@ -230,7 +230,10 @@ fn what_is_not_possible_is_told_with_the_remedy() {
             "`speech.timeout`: \"2d\" is out of range: from 1s to 24h",
         ),
         ("[transcription]\nfast_folders = [\"acme//calls\"]", "`transcription.fast_folders`: \"acme//calls\" is no folder"),
-        ("[transcription]\naccurate_folders = [\"acme/call*\"]", "`transcription.accurate_folders`: \"acme/call*\" is no folder"),
+        (
+            "[transcription]\naccurate_folders = [\"acme/call*\"]",
+            "`transcription.accurate_folders`: \"acme/call*\" is no folder",
+        ),
         (
             "[transcription]\naccurate_folders = [\"acme\"]\nfast_folders = [\"acme\"]",
             "`transcription.fast_folders`: \"acme\" is among `accurate_folders` too",

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use super::typed::{
-    TypedDevice as Device, TypedGeneratorKind as GeneratorKind, TypedLane as Lane, TypedLogFormat as LogFormat, TypedPolicy as Policy,
-    TypedPrecision as Precision, TypedProviderKind as ProviderKind,
+    TypedDevice as Device, TypedGeneratorKind as GeneratorKind, TypedLane as Lane, TypedLogFormat as LogFormat,
+    TypedPolicy as Policy, TypedPrecision as Precision, TypedProviderKind as ProviderKind,
 };
 
 /// The whole of it.

@@ -3,10 +3,11 @@
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::io::{self, Read};
-use std::pin::Pin;
 
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{StreamExt, stream};
 use strongroom_ingest::model::Sound;
+
+use crate::egress::Pieces;
 
 /// Bytes that are read and sent at a time.
 const PIECE: usize = 256 * 1024;
@@ -42,7 +43,7 @@ impl Form {
     }
 
     /// The body's length around a file of so many bytes, and its pieces.
-    pub fn body(self, bytes: Box<dyn Read + Send>, length: u64) -> (u64, Pin<Box<dyn Stream<Item = io::Result<Vec<u8>>> + Send>>) {
+    pub fn body(self, bytes: Box<dyn Read + Send>, length: u64) -> (u64, Pieces) {
         let tail = format!("\r\n--{}--\r\n", self.boundary).into_bytes();
         let whole = (self.head.len() + tail.len()) as u64 + length;
         let file = stream::try_unfold((bytes, length), |(bytes, left)| next(bytes, left));

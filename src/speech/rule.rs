@@ -18,9 +18,8 @@ pub struct Rule {
 impl Rule {
     /// The lane of the innermost folder that a place lies in and that has one.
     pub(super) fn by_folder(&self, place: &str) -> Option<Lane> {
-        let deepest = |folders: &[Vec<String>]| {
-            folders.iter().filter(|folder| is_in(place, folder)).map(Vec::len).max().unwrap_or(0)
-        };
+        let deepest =
+            |folders: &[Vec<String>]| folders.iter().filter(|folder| is_in(place, folder)).map(Vec::len).max().unwrap_or(0);
         let (accurate, fast) = (deepest(&self.accurate_folders), deepest(&self.fast_folders));
         match accurate.max(fast) {
             0 => None,

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use axum::http::{Method, StatusCode};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{Method, StatusCode};
 use strongroom_ingest::extract::{Audio, TranscribeError};
 use strongroom_ingest::model::{Lane, Scribe, Transcript};
 use tokio::time::timeout;

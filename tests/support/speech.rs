@@ -98,7 +98,10 @@ fn serve(stream: &TcpStream, answer: &Mutex<(u16, String)>, tell: &Sender<Form>)
     };
     let mut stream = stream;
     let length = said.len();
-    write!(stream, "HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{said}")
+    write!(
+        stream,
+        "HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{said}"
+    )
 }
 
 /// The real recogniser, a process of its own; ended when dropped.
@@ -138,7 +141,8 @@ impl Drop for Recogniser {
 pub fn speak(sentence: &str) -> Vec<u8> {
     let remedy = "install espeak-ng (Debian: espeak-ng), which speaks the recordings of this test; `.ci/run tools` does";
     // Its output is a WAV file whose header says nothing of the length.
-    let spoken = Command::new("espeak-ng").args(["-v", "en-us+klatt", "-s", "150", "--stdout", sentence]).output().expect(remedy);
+    let spoken =
+        Command::new("espeak-ng").args(["-v", "en-us+klatt", "-s", "150", "--stdout", sentence]).output().expect(remedy);
     assert!(spoken.status.success() && spoken.stdout.starts_with(b"RIFF"), "espeak-ng does not speak: {remedy}");
     let data = spoken.stdout.windows(4).position(|window| window == b"data").unwrap();
     let hertz = u32::from_le_bytes(spoken.stdout[24..28].try_into().unwrap());

@@ -86,7 +86,7 @@ impl Desk {
         match &mut self.link {
             Link::Parent(socket) => wire::read_pieces(socket, bytes, looked)?,
             #[cfg(any(test, fuzzing))]
-            Link::Nobody(_) => drop(looked),
+            Link::Nobody(_) => {}
         }
         self.gap = gap;
         self.file_bytes = bytes.len() as u64 + gap.length;

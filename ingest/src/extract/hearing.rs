@@ -58,12 +58,7 @@ pub struct Hearing<'a> {
 
 impl Hearing<'_> {
     /// Has the file itself written down. The hash is that of the bytes that were sent.
-    pub(super) fn file(
-        &self,
-        recording: &Recording,
-        length: u64,
-        most_bytes: u64,
-    ) -> Result<(Answer, Sha256), ExtractError> {
+    pub(super) fn file(&self, recording: &Recording, length: u64, most_bytes: u64) -> Result<(Answer, Sha256), ExtractError> {
         let hasher = Arc::new(Mutex::new(Hasher::new()));
         let bytes = Hashed { bytes: (self.again)().map_err(ExtractError::Source)?, hasher: Arc::clone(&hasher) };
         let audio = Audio { bytes: Box::new(bytes), length, recording, place: self.place };

@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use super::{ParseError, Span};
 
+const MINUTE_MS: u64 = 60_000;
+
 /// What holds the sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Sound {
@@ -150,6 +152,12 @@ pub struct Moment {
     pub end_ms: u64,
 }
 
+/// The page of a transcript that begins with what is said at a time: a minute is a page.
+pub fn page_at(start_ms: u64) -> u32 {
+    // Whatever a server says, nothing is recorded for longer than the number holds.
+    u32::try_from(start_ms / MINUTE_MS + 1).unwrap_or(u32::MAX)
+}
+
 /// A time in a recording for people: `00:12:05`.
 pub fn clock(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
@@ -168,6 +176,6 @@ mod tests {
         for lane in [Lane::Fast, Lane::Accurate] {
             assert_eq!(lane.as_str().parse(), Ok(lane));
         }
-        assert_eq!(clock(3_725_900), "01:02:05");
+        assert_eq!((clock(3_725_900).as_str(), page_at(59_999), page_at(60_000)), ("01:02:05", 1, 2));
     }
 }

@@ -191,7 +191,7 @@ fn cut(shared: &Shared, sha256: Sha256, extractor: String, extraction: &Extracti
         note: extraction.note.clone(),
         qualities: extraction.pages.iter().map(|page| page.quality).collect(),
         moments: moments(extraction),
-        scribe: extraction.scribe.clone(),
+        scribe: extraction.scribe.as_deref().cloned(),
         members: Vec::new(),
         chunks: chunks.map(|chunk| NewChunk { hash: text_hash(chunk.text.trim()), chunk }).collect(),
         fingerprint: None,

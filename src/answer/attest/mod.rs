@@ -105,11 +105,7 @@ pub struct Reached {
 ///
 /// # Errors
 /// If it cannot be reached, or is not what may be used.
-pub async fn look_at(
-    name: &'static str,
-    options: AttestOptions,
-    egress: Egress,
-) -> Result<Arc<Attestation>, GeneratorError> {
+pub async fn look_at(name: &'static str, options: AttestOptions, egress: Egress) -> Result<Arc<Attestation>, GeneratorError> {
     Attestor::new(name, options, egress).attest().await.map(|reached| reached.found)
 }
 

@@ -177,7 +177,8 @@ async fn read(mut form: Multipart, idle: Duration) -> Result<Asked, Problem> {
         let name = field.name().unwrap_or_default().to_owned();
         if name == "file" {
             let file = field.file_name().unwrap_or_default().to_owned();
-            let media_type = field.content_type().map(str::to_ascii_lowercase).filter(|kind| kind != "application/octet-stream");
+            let media_type =
+                field.content_type().map(str::to_ascii_lowercase).filter(|kind| kind != "application/octet-stream");
             asked.file = Some((file, media_type, Bytes::from(all(field, idle, MOST).await?)));
             continue;
         }
@@ -284,9 +285,8 @@ fn written(transcript: Transcript, format: Format) -> Response {
 
 /// `00:00:58,250 --> 00:01:06,000`
 fn span(said: &Said, point: char) -> String {
-    let time = |milliseconds: u64| {
-        format!("{}{point}{:03}", strongroom_ingest::model::clock(milliseconds), milliseconds % 1000)
-    };
+    let time =
+        |milliseconds: u64| format!("{}{point}{:03}", strongroom_ingest::model::clock(milliseconds), milliseconds % 1000);
     format!("{} --> {}", time(said.start_ms), time(said.end_ms))
 }
 

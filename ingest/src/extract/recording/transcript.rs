@@ -2,13 +2,10 @@
 
 use super::super::Unreadable;
 use super::super::wire::Answer;
-use crate::model::{Extraction, Heading, Page, Reason, Recording, Said, Transcript, clock};
+use crate::model::{Extraction, Heading, Page, Reason, Recording, Said, Transcript, clock, page_at};
 
 /// Between two things said that lie further apart a new line begins.
 const PAUSE_MS: u64 = 2000;
-const MINUTE_MS: u64 = 60_000;
-/// The last minute that has a page of its own: no recording is longer than a year.
-const LAST_MINUTE: u64 = 600_000;
 
 /// The text of a recording that somebody wrote down; `most_bytes` of it at most.
 pub(in crate::extract) fn extraction(recording: &Recording, transcript: Transcript, most_bytes: u64) -> Answer {
@@ -19,7 +16,7 @@ pub(in crate::extract) fn extraction(recording: &Recording, transcript: Transcri
         title: recording.title.clone(),
         author: recording.artist.clone(),
         media_type: recording.sound.media_type().to_owned(),
-        scribe: Some(scribe),
+        scribe: Some(Box::new(scribe)),
         ..Extraction::default()
     };
     let (mut page, mut silent_since) = (None, 0);
@@ -33,21 +30,20 @@ pub(in crate::extract) fn extraction(recording: &Recording, transcript: Transcri
         if text.len() + words.len() + 2 > usize::try_from(most_bytes).unwrap_or(usize::MAX) {
             return Err(Unreadable::new(Reason::TooLarge, format!("its text is longer than {most_bytes} bytes")));
         }
-        let minute = (start_ms / MINUTE_MS).min(LAST_MINUTE);
-        if page == Some(minute) {
+        let number = page_at(start_ms);
+        if page == Some(number) {
             text.push(if start_ms.saturating_sub(silent_since) > PAUSE_MS { '\n' } else { ' ' });
         } else {
             if !text.is_empty() {
                 text.push_str("\n\n");
             }
-            page = Some(minute);
+            page = Some(number);
             let at = text.len();
             // What parts two pages belongs to the earlier one.
             if let Some(before) = extraction.pages.last_mut() {
                 before.bytes.end = at;
             }
-            let number = u32::try_from(minute + 1).ok();
-            extraction.pages.push(Page { number, bytes: at..at, engine: engine.clone(), quality: None });
+            extraction.pages.push(Page { number: Some(number), bytes: at..at, engine: engine.clone(), quality: None });
             extraction.headings.push(Heading { at, level: 1, title: clock(start_ms) });
         }
         let at = text.len();
