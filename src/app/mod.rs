@@ -175,7 +175,21 @@ impl App {
         let metrics = Arc::new(Metrics::new());
         let keys = Keys::open(&config.data)?;
         let recall = Arc::default();
-        Ok(Arc::new(Self { config, models, store, pipeline, embedders, metrics, ready, keys, meter, recall, ask, speech, egress }))
+        Ok(Arc::new(Self {
+            config,
+            models,
+            store,
+            pipeline,
+            embedders,
+            metrics,
+            ready,
+            keys,
+            meter,
+            recall,
+            ask,
+            speech,
+            egress,
+        }))
     }
 
     /// The routes as they are offered on one way in.
