@@ -84,8 +84,14 @@ fn ours(files: &[PathBuf]) -> u64 {
     let mut pages = 0;
     for file in files {
         let bytes = std::fs::read(file).unwrap();
-        let source =
-            Source { len: bytes.len() as u64, bytes: &mut &bytes[..], name: "a.pdf", media_type: None, passwords: &[] };
+        let source = Source {
+            len: bytes.len() as u64,
+            bytes: &mut &bytes[..],
+            name: "a.pdf",
+            media_type: None,
+            passwords: &[],
+            hearing: None,
+        };
         let extracted = extractor.extract(source).expect("workers start");
         pages += extracted.outcome.map_or(0, |extraction| extraction.pages.len() as u64);
     }

@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::TryStreamExt;
 pub use reqwest::RequestBuilder;
 use reqwest::redirect::Policy;
 use reqwest::{Method, StatusCode};
@@ -44,7 +46,7 @@ pub enum EgressError {
 pub struct Counts {
     /// Requests begun.
     pub requests: u64,
-    /// Bytes of request bodies whose length was known when they left.
+    /// Bytes of request bodies.
     pub sent: u64,
     /// Bytes of answers' bodies that were read.
     pub received: u64,
@@ -161,6 +163,9 @@ fn is_below(host: &str, hosts: &[&str]) -> bool {
     hosts.iter().any(|known| host == *known || host.strip_suffix(known).is_some_and(|left| left.ends_with('.')))
 }
 
+/// A body that is read as it is sent.
+pub type Pieces = Pin<Box<dyn futures_util::Stream<Item = std::io::Result<Vec<u8>>> + Send>>;
+
 /// One named client.
 #[derive(Clone)]
 pub struct Client {
@@ -185,6 +190,14 @@ impl Client {
         });
         let response = self.http.execute(request).await.map_err(|error| self.failed(error))?;
         Ok(Response { response, client: self.clone() })
+    }
+
+    /// Gives a request a body of `length` bytes that is read as it is sent, and counted as it is read.
+    pub fn with_body(&self, request: RequestBuilder, length: u64, pieces: Pieces) -> RequestBuilder {
+        let client = self.clone();
+        let counted = pieces.inspect_ok(move |piece| client.count(|counts| counts.sent += piece.len() as u64));
+        // What follows goes over the wire as it is: with a length, or no server would know where it ends.
+        request.header(reqwest::header::CONTENT_LENGTH, length).body(reqwest::Body::wrap_stream(counted))
     }
 
     fn count(&self, add: impl FnOnce(&mut Counts)) {

@@ -1,7 +1,8 @@
 //! Strongroom: a question over one client's documents becomes an audited answer.
 //!
-//! The rooms: [`retrieve`] finds passages, [`answer`] grounds an answer in them, [`ask`] composes the two, [`http`] is the
-//! door, [`keys`] says who may ask, [`usage`] counts what models were asked, [`app`] builds everything once, [`cli`] is what people type.
+//! The rooms: [`retrieve`] finds passages, [`answer`] grounds an answer in them, [`ask`] composes the two, [`speech`] has recordings
+//! written down, [`http`] is the door, [`keys`] says who may ask, [`usage`] counts what models were asked, [`app`] builds everything
+//! once, [`cli`] is what people type.
 
 pub mod answer;
 pub mod app;
@@ -13,4 +14,5 @@ pub mod http;
 pub mod keys;
 pub mod models;
 pub mod retrieve;
+pub mod speech;
 pub mod usage;

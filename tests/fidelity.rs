@@ -48,7 +48,14 @@ fn pdftotext(path: &Path) -> String {
 
 fn ours(extractor: &Extractor, path: &Path) -> Result<String, String> {
     let bytes = std::fs::read(path).unwrap();
-    let source = Source { len: bytes.len() as u64, bytes: &mut &bytes[..], name: "a.pdf", media_type: None, passwords: &[] };
+    let source = Source {
+        len: bytes.len() as u64,
+        bytes: &mut &bytes[..],
+        name: "a.pdf",
+        media_type: None,
+        passwords: &[],
+        hearing: None,
+    };
     let outcome = extractor.extract(source).unwrap().outcome;
     outcome.map(|extraction| extraction.text).map_err(|unreadable| unreadable.reason.as_str().to_owned())
 }

@@ -30,6 +30,7 @@ mod rest_doors;
 mod rest_members;
 mod rest_search;
 mod rest_texts;
+mod speech;
 mod spine;
 mod support;
 mod tasks;

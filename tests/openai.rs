@@ -131,7 +131,7 @@ fn every_refusal_has_openais_shape() {
     let broken = server.send("POST", "/v1/embeddings", &[("Content-Type", "application/json")], b"{\"model\":");
     refused(&broken, 400, "bad_field", json!("body"));
     let form = [("Content-Type", "multipart/form-data; boundary=x")];
-    refused(&server.send("POST", "/v1/audio/transcriptions", &form, b"--x--\r\n"), 404, "no_speech", Value::Null);
+    refused(&server.send("POST", "/v1/audio/transcriptions", &form, b"--x--\r\n"), 501, "no_speech", Value::Null);
     let made = command(&server.data, &["keys", "create", "--name", "x", "--collections", "acme", "--scopes", "read"]);
     let key = format!("Bearer {}", String::from_utf8(made.stdout).unwrap().trim());
     let unknown = server.get("/v1/models");

@@ -42,6 +42,7 @@ pub fn run() -> Outcome {
 }
 
 /// Leaves a filled store in that folder.
+#[allow(dead_code)] // Each bench that shares this uses a part of it.
 pub fn filled(data: &Path, chunks: usize) -> Outcome {
     disable_telemetry();
     strongroom::egress::install_crypto();

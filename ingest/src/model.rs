@@ -1,9 +1,14 @@
 //! The vocabulary every stage shares: ids, documents, extractions, chunks, scopes. Nothing here does any work.
 
+#[path = "model/speech.rs"]
+mod speech;
+
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
+
+pub use speech::{Lane, Moment, Recording, Said, Scribe, Sound, Transcript, clock, page_at};
 
 /// Identifies a collection for ever: 128 random bits, never used again after the collection is destroyed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -222,6 +227,10 @@ pub struct Extraction {
     pub headings: Vec<Heading>,
     /// 1-based numbers of pages that nobody could read; not empty means the document is partial.
     pub missing_pages: Vec<u32>,
+    /// Of a recording: when what is said, by byte ranges of the text. In order; they do not overlap.
+    pub moments: Vec<(Range<usize>, u64, u64)>,
+    /// Of a recording: who wrote it down.
+    pub scribe: Option<Box<Scribe>>,
 }
 
 /// One page of an extraction.

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 }
 
 fn run(filter: Option<&str>) {
-    let tests: [(&str, fn()); 17] = [
+    let tests: [(&str, fn()); 18] = [
         ("text_comes_back_with_its_hash", text_comes_back_with_its_hash),
         ("one_extractor_serves_many_threads", one_extractor_serves_many_threads),
         ("a_worker_reads_one_file_and_knows_nothing_of_us", a_worker_knows_nothing_of_us),
@@ -47,6 +47,7 @@ fn run(filter: Option<&str>) {
         ("a_file_that_holds_its_reader_does_not_hold_the_next", a_file_that_holds_its_reader_does_not_hold_the_next),
         ("a_worker_that_talks_nonsense_is_not_believed", a_worker_that_talks_nonsense_is_not_believed),
         ("memory_is_limited", memory_is_limited),
+        ("a_recording_may_be_longer_than_that", a_recording_may_be_longer_than_that),
         ("processor_time_is_limited", processor_time_is_limited),
         ("our_own_faults_are_errors", our_own_faults_are_errors),
         ("nothing_gets_out_of_the_worker", nothing_gets_out_of_the_worker),
@@ -70,7 +71,7 @@ fn options(arguments: &[&str]) -> ExtractOptions {
 fn extract(options: ExtractOptions, bytes: &[u8], name: &str) -> Extracted {
     let mut input = bytes;
     Extractor::new(options)
-        .extract(Source { len: bytes.len() as u64, bytes: &mut input, name, media_type: None, passwords: &[] })
+        .extract(Source { len: bytes.len() as u64, bytes: &mut input, name, media_type: None, passwords: &[], hearing: None })
         .unwrap()
 }
 
@@ -97,7 +98,8 @@ fn one_extractor_serves_many_threads() {
                 for round in 0..5 {
                     let text = format!("# Page {thread} {round}\n");
                     let mut input = text.as_bytes();
-                    let source = Source { len: 1, bytes: &mut input, name: "x.md", media_type: None, passwords: &[] };
+                    let source =
+                        Source { len: 1, bytes: &mut input, name: "x.md", media_type: None, passwords: &[], hearing: None };
                     let extraction = extractor.extract(source).unwrap().outcome.unwrap();
                     assert_eq!(extraction.text, text);
                     assert_eq!(extraction.title, Some(format!("Page {thread} {round}")));
@@ -123,12 +125,14 @@ fn large_files_are_not_read() {
     let limited = || ExtractOptions { max_file_bytes: 1000, ..options(&["worker"]) };
     let mut source = io::repeat(b'x');
     let extractor = Extractor::new(limited());
-    let extracted =
-        extractor.extract(Source { bytes: &mut source, len: 1001, name: "x", media_type: None, passwords: &[] }).unwrap();
+    let extracted = extractor
+        .extract(Source { bytes: &mut source, len: 1001, name: "x", media_type: None, passwords: &[], hearing: None })
+        .unwrap();
     assert_eq!((extracted.outcome.unwrap_err().reason, extracted.bytes), (Reason::TooLarge, 0));
     // It may grow, or its length be wrong.
-    let extracted =
-        extractor.extract(Source { bytes: &mut source, len: 1, name: "x", media_type: None, passwords: &[] }).unwrap();
+    let extracted = extractor
+        .extract(Source { bytes: &mut source, len: 1, name: "x", media_type: None, passwords: &[], hearing: None })
+        .unwrap();
     assert_eq!(extracted.outcome.unwrap_err().reason, Reason::TooLarge);
 }
 
@@ -162,7 +166,7 @@ fn a_file_that_holds_its_reader_does_not_hold_the_next() {
     let files = [("a.hangs", "timeout"), ("b.pours", "timeout"), ("c.leaves", "crashed"), ("d.dies", "crashed")];
     for (name, reason) in files {
         for (name, expected) in [(name, Err(reason)), ("next.txt", Ok("words"))] {
-            let source = Source { len: 5, bytes: &mut &b"words"[..], name, media_type: None, passwords: &[] };
+            let source = Source { len: 5, bytes: &mut &b"words"[..], name, media_type: None, passwords: &[], hearing: None };
             let outcome = extractor.extract(source).unwrap().outcome;
             let outcome = outcome.map(|read| read.text).map_err(|why| why.reason.as_str().to_owned());
             assert_eq!(outcome.as_deref().map_err(String::as_str), expected, "{name}");
@@ -182,13 +186,32 @@ fn memory_is_limited() {
     assert_eq!(reason(limited(), &vec![b'x'; 250 << 20]), Reason::TooLarge);
 }
 
+/// Only its beginning and its end are kept.
+fn a_recording_may_be_longer_than_that() {
+    let limited = ExtractOptions { memory_bytes: 400 << 20, max_file_bytes: 1 << 30, ..options(&["worker"]) };
+    let samples: u32 = 600 << 20;
+    let head = [
+        b"RIFF",
+        &(36 + samples).to_le_bytes()[..],
+        b"WAVEfmt \x10\0\0\0\x01\0\x02\0\x44\xac\0\0\x10\xb1\x02\0\x04\0\x10\0data",
+    ];
+    let head = [&head.concat()[..], &samples.to_le_bytes()].concat();
+    let len = head.len() as u64 + u64::from(samples);
+    let mut bytes = head.chain(io::repeat(0).take(samples.into()));
+    let source = Source { bytes: &mut bytes, len, name: "a.wav", media_type: None, passwords: &[], hearing: None };
+    let recording = Extractor::new(limited).extract(source).unwrap().outcome.unwrap_err().recording.unwrap();
+    assert_eq!(recording.length_ms.map(|length| length / 1000), Some(u64::from(samples) / 176_400));
+}
+
 fn processor_time_is_limited() {
     assert_eq!(reason(options(&["misbehave", "spin"]), b"x"), Reason::Timeout);
 }
 
 fn our_own_faults_are_errors() {
     let attempt = |options: ExtractOptions, bytes: &mut dyn Read| {
-        Extractor::new(options).extract(Source { bytes, len: 1, name: "x", media_type: None, passwords: &[] }).map(|_| ())
+        Extractor::new(options)
+            .extract(Source { bytes, len: 1, name: "x", media_type: None, passwords: &[], hearing: None })
+            .map(|_| ())
     };
     let nowhere = ExtractOptions { program: "/nonexistent".into(), ..options(&[]) };
     assert!(matches!(attempt(nowhere, &mut &b"x"[..]), Err(ExtractError::Spawn(_))));

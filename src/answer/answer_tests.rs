@@ -15,6 +15,7 @@ pub(super) fn hit(document: u128, path: &str, start: u64, text: &str, score: f32
         heading_path: String::new(),
         span: Span { start, end: start + text.chars().count() as u64 },
         text: text.to_owned(),
+        moments: Vec::new(),
         score,
         also_in: Vec::new(),
         explain: None,

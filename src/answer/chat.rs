@@ -81,7 +81,7 @@ pub(super) struct Attested {
 impl ChatModel {
     /// A model that is reached through clients of `egress`.
     pub fn new(options: ChatOptions, egress: Egress) -> Self {
-        let attestor = Attestor::new(options.attest.clone(), egress);
+        let attestor = Attestor::new("generator", options.attest.clone(), egress);
         let mut secret = [0; 16];
         let random = rustls::crypto::ring::default_provider().secure_random.fill(&mut secret);
         Self { options, attestor, secret: random.ok().map(|()| secret), serves: Mutex::default() }

@@ -21,11 +21,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 use strongroom_ingest::index::DocumentRef;
-use strongroom_ingest::model::{CollectionId, Span, VersionId};
+use strongroom_ingest::model::{CollectionId, Moment, Span, VersionId, page_at};
 
 use crate::retrieve::Hit;
 
-pub use attest::{AttestOptions, Attestation, Found, Isolation, find_servers, look_at};
+pub use attest::{AttestOptions, Attestation, Attestor, Found, Isolation, Reached, find_servers, look_at};
 pub use cancel::{Cancel, Waiting, waiting};
 pub use chat::{ChatModel, ChatOptions, Completed};
 pub use extracts::Extracts;
@@ -65,6 +65,8 @@ pub struct Citation {
     pub span: Span,
     /// The words quoted.
     pub quote: String,
+    /// When they are said, where the document is a recording; else empty.
+    pub moments: Vec<Moment>,
     /// Whether the quote is byte for byte that slice of that version.
     pub verified: bool,
     /// How good the passage is that it is from, as [`Hit::score`] says.
@@ -262,6 +264,7 @@ pub fn cite<E>(
         let Some(words) = passage.text.get(quote.bytes.clone()) else { continue };
         let start = passage.span.start + passage.text[..quote.bytes.start].chars().count() as u64;
         let span = Span { start, end: start + words.chars().count() as u64 };
+        let moments = touched(&passage.moments, span);
         let verified = !words.is_empty() && stored(passage, span)?.as_deref() == Some(words);
         if !verified {
             unsupported.extend(quote.pointer.clone());
@@ -271,9 +274,11 @@ pub fn cite<E>(
             collection: passage.collection_name.clone(),
             document: passage.document.clone(),
             version: passage.version,
-            page: passage.page,
+            // A passage names the page that it begins on; of a recording the quote's own is known.
+            page: moments.first().map(|moment| page_at(moment.start_ms)).or(passage.page),
             span,
             quote: words.to_owned(),
+            moments,
             verified,
             score: passage.score,
             pointer: quote.pointer,
@@ -286,6 +291,11 @@ pub fn cite<E>(
         return Ok(Answer { text, citations, grounded: false, generator, result, unsupported, work });
     }
     Ok(Answer { text, citations, grounded, generator, result, unsupported, work })
+}
+
+/// Those of a passage's moments that a span touches.
+fn touched(moments: &[Moment], span: Span) -> Vec<Moment> {
+    moments.iter().filter(|moment| moment.span.start < span.end && moment.span.end > span.start).copied().collect()
 }
 
 #[cfg(test)]

@@ -12,9 +12,8 @@ use crate::egress::Egress;
 use crate::usage::Prices;
 
 /// The language models that write answers.
-pub(super) fn generators(config: &Config, pipeline: &Pipeline) -> Result<Generators, AppError> {
-    let egress = Egress::default();
-    let all = config.generators.iter().map(|from| generator(from, pipeline, &egress)).collect();
+pub(super) fn generators(config: &Config, pipeline: &Pipeline, egress: &Egress) -> Result<Generators, AppError> {
+    let all = config.generators.iter().map(|from| generator(from, pipeline, egress)).collect();
     let mut generators = Generators { all, ..Generators::default() };
     for (at, kind) in Kind::ALL.into_iter().enumerate() {
         generators.routes[at] = route(kind, &config.tasks[at])?;

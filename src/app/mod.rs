@@ -8,16 +8,20 @@ use std::sync::Arc;
 
 use axum::Router;
 use strongroom_ingest::embed::set::Embedders;
-use strongroom_ingest::extract::ExtractOptions;
+use strongroom_ingest::extract::{ExtractOptions, Transcriber};
 use strongroom_ingest::index::{IndexError, Store, StoreOptions};
 use strongroom_ingest::pipeline::{Pipeline, PipelineError, PipelineOptions, WatchedRoot};
 
 use crate::ask::Ask;
 use crate::config::{Config, format_size};
-use crate::http::{AllowedHosts, Door, Gate, KeyLimits, Limits, Metrics, Readiness, Recall, Via, Visitors};
+use crate::egress::{Counts, Egress};
+use crate::http::{
+    AllowedHosts, Door, Gate, KeyLimits, Limits, Metrics, Outbound, OutboundCounts, Readiness, Recall, Via, Visitors,
+};
 use crate::keys::{KeyError, Keys};
 use crate::models::Models;
 use crate::retrieve::Retriever;
+use crate::speech::Speech;
 use crate::usage::{Meter, UsageError};
 
 pub mod control;
@@ -25,6 +29,7 @@ mod hygiene;
 mod language;
 pub mod model;
 mod serve;
+pub mod speech;
 mod tls;
 
 pub use hygiene::set_up_process;
@@ -135,6 +140,8 @@ pub struct App {
     meter: Meter,
     recall: Arc<Recall>,
     ask: Ask,
+    speech: Option<Arc<Speech>>,
+    egress: Egress,
 }
 
 impl App {
@@ -149,7 +156,13 @@ impl App {
             source => AppError::Store { data: config.data.clone(), source },
         })?;
         let embedders = Embedders::default();
-        let pipeline = Pipeline::start(pipeline_options(&config, purpose)?, Arc::clone(&store), embedders.clone())?;
+        // One for the whole process, so that its counts are of all that leaves.
+        let egress = Egress::default();
+        let models = models.map(|models| models.with_egress(egress.clone()));
+        let speech = speech::speech(&config, &egress).map(Arc::new);
+        let mut options = pipeline_options(&config, purpose)?;
+        options.transcriber = speech.clone().map(|speech| speech as Arc<dyn Transcriber>);
+        let pipeline = Pipeline::start(options, Arc::clone(&store), embedders.clone())?;
         if config.indexing.pause && purpose == Purpose::Serve {
             pipeline.pause();
         }
@@ -157,12 +170,26 @@ impl App {
         ready.stores_open();
         let meter = Meter::open(&config.data)?;
         let ask = Ask::new(Arc::clone(&store), Retriever::new(embedders.clone()), config.mixable())
-            .with_generators(language::generators(&config, &pipeline)?)
+            .with_generators(language::generators(&config, &pipeline, &egress)?)
             .with_meter(meter.clone());
         let metrics = Arc::new(Metrics::new());
         let keys = Keys::open(&config.data)?;
         let recall = Arc::default();
-        Ok(Arc::new(Self { config, models, store, pipeline, embedders, metrics, ready, keys, meter, recall, ask }))
+        Ok(Arc::new(Self {
+            config,
+            models,
+            store,
+            pipeline,
+            embedders,
+            metrics,
+            ready,
+            keys,
+            meter,
+            recall,
+            ask,
+            speech,
+            egress,
+        }))
     }
 
     /// The routes as they are offered on one way in.
@@ -180,12 +207,23 @@ impl App {
             gate: Arc::new(self.gate()),
             public_url: self.config.public_url.clone(),
             recall: Arc::clone(&self.recall),
+            speech: self.speech.clone(),
+            outbound: self.outbound(),
         });
         let routes = crate::http::router(door, via);
         match via {
             Via::Tcp => routes,
             Via::ControlSocket => routes.merge(control::router(Arc::clone(self))),
         }
+    }
+
+    /// What tells how much has left through each client.
+    fn outbound(&self) -> Outbound {
+        let egress = self.egress.clone();
+        let told = |(client, counts): (_, Counts)| {
+            (client, OutboundCounts { requests: counts.requests, sent: counts.sent, received: counts.received })
+        };
+        Arc::new(move || egress.counts().into_iter().map(told).collect())
     }
 
     fn gate(&self) -> Gate {
@@ -227,6 +265,7 @@ fn pipeline_options(config: &Config, purpose: Purpose) -> Result<PipelineOptions
         reserve_bytes: indexing.reserve,
         max_pending: indexing.max_pending,
         purge_every: indexing.purge_every,
+        transcriber: None,
     })
 }
 

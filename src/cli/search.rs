@@ -61,6 +61,9 @@ fn show(number: usize, hit: &Value) {
 pub(super) fn place(hit: &Value) -> String {
     let collection = hit["collection"].as_str().unwrap_or_default();
     let path = output::folded(hit["document"]["path"].as_str().unwrap_or_default(), 200);
+    if let Some(clock) = hit["time"]["clock"].as_str() {
+        return format!("{collection} · {path}, {clock}");
+    }
     match hit["page"].as_u64() {
         Some(page) => format!("{collection} · {path}, page {page}"),
         None => format!("{collection} · {path}"),

@@ -221,6 +221,23 @@ fn what_is_not_possible_is_told_with_the_remedy() {
             "[[generator]]\nname = \"a\"\nkind = \"openai\"\nurl = \"http://[::1]/v1\"\nmodel = \"m\"\ncontext = 100",
             "`generator.context`: that of \"a\" must be at least 512",
         ),
+        (
+            "[[speech]]\nname = \"a\"\nlane = \"fast\"\nurl = \"https://203.0.113.9/v1\"\nmodel = \"m\"\nprivate = true",
+            "`speech.url`: \"https://203.0.113.9/v1\" is on the public internet",
+        ),
+        (
+            "[[speech]]\nname = \"a\"\nlane = \"fast\"\nurl = \"http://[::1]/v1\"\nmodel = \"m\"\ntimeout = \"2d\"",
+            "`speech.timeout`: \"2d\" is out of range: from 1s to 24h",
+        ),
+        ("[transcription]\nfast_folders = [\"acme//calls\"]", "`transcription.fast_folders`: \"acme//calls\" is no folder"),
+        (
+            "[transcription]\naccurate_folders = [\"acme/call*\"]",
+            "`transcription.accurate_folders`: \"acme/call*\" is no folder",
+        ),
+        (
+            "[transcription]\naccurate_folders = [\"acme\"]\nfast_folders = [\"acme\"]",
+            "`transcription.fast_folders`: \"acme\" is among `accurate_folders` too",
+        ),
         ("[openai]\nfilter = [\"A B\"]", "`openai.filter`: \"A B\" is not a collection's name"),
     ];
     for (file, expected) in cases {
@@ -252,6 +269,17 @@ fn generators_and_providers_are_checked() {
     assert!(case("http://cloud.example/v1", "acme-cloud").faults()[0].contains("would send in the clear"));
     assert!(case("https://me:pw@cloud.example", "acme-cloud").faults()[0].contains("is not an address"));
     assert!(case("https://cloud.example", "acme-clod").faults()[0].contains("did you mean \"acme-cloud\"?"));
+}
+
+#[test]
+fn speech_servers_and_their_rule_are_read() {
+    let file = "[[speech]]\nname = \"w\"\nlane = \"accurate\"\nurl = \"http://127.0.0.1:8000/v1/\"\nmodel = \"large\"\n\
+                [transcription]\naccurate_up_to = \"5m\"\nfast_folders = [\"*/calls/\"]\n";
+    let config = Case::new(file).load().config;
+    let server = &config.speech[0];
+    assert_eq!((server.lane, server.url.as_str()), (Lane::Accurate, "http://127.0.0.1:8000/v1"));
+    assert_eq!((server.timeout, config.transcription.accurate_up_to), (Duration::from_secs(3600), Duration::from_secs(300)));
+    assert_eq!(config.transcription.fast_folders, [["*", "calls"]]);
 }
 
 #[test]

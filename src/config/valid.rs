@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use super::typed::{
-    TypedDevice as Device, TypedGeneratorKind as GeneratorKind, TypedLogFormat as LogFormat, TypedPolicy as Policy,
-    TypedPrecision as Precision, TypedProviderKind as ProviderKind,
+    TypedDevice as Device, TypedGeneratorKind as GeneratorKind, TypedLane as Lane, TypedLogFormat as LogFormat,
+    TypedPolicy as Policy, TypedPrecision as Precision, TypedProviderKind as ProviderKind,
 };
 
 /// The whole of it.
@@ -35,6 +35,10 @@ pub struct Config {
     pub log: Log,
     /// Local models, in the order in which they are tried.
     pub generators: Vec<Generator>,
+    /// Servers that write recordings down, in the order in which those of a lane are tried.
+    pub speech: Vec<Speech>,
+    /// Which recordings go to which of them.
+    pub transcription: Transcription,
     /// Cloud models.
     pub providers: Vec<Provider>,
     /// How each kind of task is done, in the order of [`TASKS`].
@@ -229,6 +233,40 @@ pub struct Usage {
     pub kilowatt_hour: Option<f64>,
     /// What the machine costs a month.
     pub machine_a_month: Option<f64>,
+}
+
+/// A local server that writes recordings down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Speech {
+    /// Its name in documents.
+    pub name: String,
+    /// What it is good for.
+    pub lane: Lane,
+    /// Its base URL, without a slash at the end.
+    pub url: String,
+    /// Its model.
+    pub model: String,
+    /// Its key, if it wants one.
+    pub api_key: Option<Secret>,
+    /// Whether it may be at an address of a private network.
+    pub private: bool,
+    /// How long it may take over one recording.
+    pub timeout: Duration,
+    /// The only weights that may listen, as `sha256:…`.
+    pub digest: Option<String>,
+    /// The file of its weights.
+    pub file: Option<PathBuf>,
+}
+
+/// Which recordings go to which lane. Folders are a collection's name and a path there, in parts; `*` is any one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transcription {
+    /// Recordings up to this length are written down accurately.
+    pub accurate_up_to: Duration,
+    /// Folders whose recordings are written down accurately.
+    pub accurate_folders: Vec<Vec<String>>,
+    /// Folders whose recordings are written down fast.
+    pub fast_folders: Vec<Vec<String>>,
 }
 
 /// A cloud language model.

@@ -18,6 +18,7 @@ use super::body::{Json, JsonRequest};
 use super::openapi::{ModeUnavailable, NoCollection, NotJson, Refusals, WouldMix};
 use super::params::Params;
 use super::problem::Problem;
+use super::recordings::TimeBody;
 use super::search::{check_question, distinct};
 use super::types::DocumentRefBody;
 use crate::answer::{Citation, GeneratorInfo};
@@ -122,6 +123,9 @@ pub(super) struct CitationBody {
     pub end: u64,
     /// The words quoted.
     pub quote: String,
+    /// When they are said; only where the document is a recording.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<TimeBody>,
     /// Whether the quote is exactly that slice of that version.
     pub verified: bool,
     /// The value of a result that it stands for, as a JSON pointer; left out for citations of a text.
@@ -188,6 +192,7 @@ impl From<Citation> for CitationBody {
             start: citation.span.start,
             end: citation.span.end,
             quote: citation.quote,
+            time: TimeBody::of(&citation.moments),
             verified: citation.verified,
             pointer: citation.pointer,
         }

@@ -271,6 +271,7 @@ mod tests {
             note: None,
             engines: None,
             qualities: Vec::new(),
+            scribe: None,
         }
     }
 

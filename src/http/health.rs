@@ -1,7 +1,7 @@
 //! Is the process up, can it serve, and what does it count: `/healthz`, `/readyz`, `/metrics`.
 
 use std::fmt;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Json as Reply;
 use axum::extract::State;
@@ -141,10 +141,10 @@ fn ready_response(readiness: &Readiness, swept: Option<bool>) -> Response {
 )]
 pub(super) async fn metrics(State(context): Shared, params: Params) -> Result<Response, Problem> {
     params.finish()?;
-    let pipeline = context.door.pipeline.clone();
+    let (pipeline, outbound) = (context.door.pipeline.clone(), Arc::clone(&context.door.outbound));
     let scrape = blocking(move || {
         let progress = pipeline.progress();
-        Ok::<_, PipelineError>(Scrape { progress, collections: pipeline.collections()? })
+        Ok::<_, PipelineError>(Scrape { progress, collections: pipeline.collections()?, outbound: outbound() })
     });
     context.door.metrics.take(&scrape.await?);
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

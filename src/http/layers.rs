@@ -91,9 +91,10 @@ fn problem_of(response: &mut Response) -> Option<Problem> {
     (status.is_client_error() || status.is_server_error()).then(|| Problem::of_status(status))
 }
 
-/// How long a request may take. Uploads, deletions, rebuilds and tasks work for as long as they need: each has limits of its own.
+/// How long a request may take. Uploads, deletions, rebuilds, recordings and tasks work for as long as they need: each has limits of its own.
 fn time_limit(method: &Method, route: &str, limits: &Limits) -> Option<Duration> {
-    if *method == Method::PUT || *method == Method::DELETE || route.ends_with("/rebuild") || route == "/api/v1/tasks" {
+    let is_long = ["/rebuild", "/transcriptions", "/tasks"].iter().any(|end| route.ends_with(end));
+    if *method == Method::PUT || *method == Method::DELETE || is_long {
         return None;
     }
     Some(if ["/answers", "/completions", "/filter/inlet"].iter().any(|end| route.ends_with(end)) || route == "/mcp" {

@@ -1,7 +1,7 @@
 //! What is counted and measured, as OpenMetrics text. Labels come from closed sets: no collection, path or query is among them.
 
 use std::fmt::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -43,10 +43,30 @@ struct StateLabel {
     state: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ClientLabel {
+    client: &'static str,
+}
+
+/// What one kind of client of this process has done since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OutboundCounts {
+    /// Requests begun.
+    pub requests: u64,
+    /// Bytes of their bodies.
+    pub sent: u64,
+    /// Bytes of the answers' bodies.
+    pub received: u64,
+}
+
+/// Tells how much has left this process, by the name of the client.
+pub type Outbound = Arc<dyn Fn() -> Vec<(&'static str, OutboundCounts)> + Send + Sync>;
+
 /// What is read from the pipeline when somebody asks for the metrics.
 pub(super) struct Scrape {
     pub progress: Progress,
     pub collections: Vec<CollectionRecord>,
+    pub outbound: Vec<(&'static str, OutboundCounts)>,
 }
 
 /// Everything counted. Cheap to update from any thread.
@@ -67,6 +87,9 @@ pub struct Metrics {
     paused: Gauge,
     swept: Gauge,
     memory: Gauge,
+    outbound_requests: Family<ClientLabel, Counter>,
+    outbound_sent: Family<ClientLabel, Counter>,
+    outbound_received: Family<ClientLabel, Counter>,
     /// Held while totals that others count are carried over, so that two scrapes do not add the same difference.
     carrying: Mutex<()>,
 }
@@ -101,6 +124,9 @@ impl Metrics {
             paused: Gauge::default(),
             swept: Gauge::default(),
             memory: Gauge::default(),
+            outbound_requests: Family::default(),
+            outbound_sent: Family::default(),
+            outbound_received: Family::default(),
             carrying: Mutex::new(()),
         };
         let mut registry = Registry::default();
@@ -120,6 +146,9 @@ impl Metrics {
         ours.register_with_unit("queue", "Source files still to be read", Unit::Bytes, metrics.queue_bytes.clone());
         ours.register("indexing_paused", "1 while nothing is taken up", metrics.paused.clone());
         ours.register("swept", "1 once every watched folder was looked through", metrics.swept.clone());
+        ours.register("outbound_requests", "Requests of this process to others", metrics.outbound_requests.clone());
+        ours.register_with_unit("outbound_sent", "Sent to others", Unit::Bytes, metrics.outbound_sent.clone());
+        ours.register_with_unit("outbound_received", "Received from others", Unit::Bytes, metrics.outbound_received.clone());
         registry.register_with_unit("process_resident_memory", "Memory in use", Unit::Bytes, metrics.memory.clone());
         metrics.registry = registry;
         metrics
@@ -142,11 +171,17 @@ impl Metrics {
 
     /// Takes over what the pipeline says of itself.
     pub(super) fn take(&self, scrape: &Scrape) {
-        let Scrape { progress, collections } = scrape;
+        let Scrape { progress, collections, outbound } = scrape;
         let _carrying = self.carrying.lock().unwrap_or_else(PoisonError::into_inner);
         raise(&self.finished, progress.finished);
         raise(&self.committed, progress.chunks);
         raise(&self.embedded, progress.embedded);
+        for (client, counts) in outbound {
+            let client = ClientLabel { client };
+            raise(&self.outbound_requests.get_or_create(&client), counts.requests);
+            raise(&self.outbound_sent.get_or_create(&client), counts.sent);
+            raise(&self.outbound_received.get_or_create(&client), counts.received);
+        }
         self.queue.set(progress.pending as i64);
         self.queue_bytes.set(progress.pending_bytes as i64);
         self.paused.set(i64::from(progress.paused.is_some()));
@@ -221,7 +256,8 @@ mod tests {
         let metrics = Metrics::new();
         let progress =
             Progress { paused: Some("disk".into()), pending: 7, chunks: 30, embedded: 12, finished: 5, ..Progress::default() };
-        let scrape = Scrape { progress, collections: vec![record("acme", 40), record("zeta", 2)] };
+        let outbound = vec![("speech", OutboundCounts { requests: 2, sent: 300, received: 40 })];
+        let scrape = Scrape { progress, collections: vec![record("acme", 40), record("zeta", 2)], outbound };
         metrics.take(&scrape);
         metrics.take(&scrape);
         metrics.count_search(Mode::Dense, Duration::from_millis(3));
@@ -232,6 +268,8 @@ mod tests {
             "strongroom_collections_missing 2",
             "strongroom_chunks 20",
             "strongroom_queue_documents 7",
+            "strongroom_outbound_requests_total{client=\"speech\"} 2",
+            "strongroom_outbound_sent_bytes_total{client=\"speech\"} 300",
             "strongroom_indexing_paused 1",
             "strongroom_chunks_committed_total 30",
             "strongroom_chunks_embedded_total 12",

@@ -14,6 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::ask::Ask;
+use crate::speech::Speech;
 use crate::usage::{Meter, Prices};
 
 pub mod access;
@@ -42,6 +43,7 @@ mod paging;
 mod params;
 mod paths;
 mod qdrant;
+mod recordings;
 mod routes;
 mod search;
 mod shape;
@@ -56,7 +58,7 @@ mod verdict;
 pub use access::{Access, Gate, KeyLimits};
 pub use guard::AllowedHosts;
 pub use health::Readiness;
-pub use metrics::Metrics;
+pub use metrics::{Metrics, Outbound, OutboundCounts};
 pub use recall::Recall;
 pub use serve::{serve_tcp, serve_tls, serve_unix};
 pub use visitor::Visitors;
@@ -67,6 +69,9 @@ use problem::Problem;
 const UPLOADS_AT_ONCE: usize = 64;
 /// Requests that wait for a document to become searchable at the same time; each holds one blocking thread.
 const WAITERS_AT_ONCE: usize = 128;
+
+/// Recordings that are written down for others at the same time; each is held in memory.
+const HEARINGS_AT_ONCE: usize = 4;
 
 /// Files that are read for others at the same time; each is held in memory.
 const LOADS_AT_ONCE: usize = 2;
@@ -97,6 +102,10 @@ pub struct Door {
     pub public_url: Option<String>,
     /// Which text each vector was made of that was handed out a moment ago.
     pub recall: Arc<Recall>,
+    /// Writes recordings down; none where no speech server is configured.
+    pub speech: Option<Arc<Speech>>,
+    /// How much has left this process.
+    pub outbound: Outbound,
 }
 
 /// What is too much for one request.
@@ -141,6 +150,7 @@ struct Context {
     uploads: Semaphore,
     waiters: Semaphore,
     loads: Semaphore,
+    hearings: Semaphore,
 }
 
 type Shared = axum::extract::State<Arc<Context>>;
@@ -152,6 +162,7 @@ pub fn router(door: Arc<Door>, via: Via) -> Router {
         uploads: Semaphore::new(UPLOADS_AT_ONCE),
         waiters: Semaphore::new(WAITERS_AT_ONCE),
         loads: Semaphore::new(LOADS_AT_ONCE),
+        hearings: Semaphore::new(HEARINGS_AT_ONCE),
     });
     let mut routes = described().merge(documents::undescribed()).merge(openai::undescribed());
     if via == Via::ControlSocket {

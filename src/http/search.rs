@@ -11,6 +11,7 @@ use super::body::{Json, JsonRequest};
 use super::openapi::{ModeUnavailable, NoCollection, NotJson, Refusals};
 use super::params::Params;
 use super::problem::Problem;
+use super::recordings::TimeBody;
 use super::types::DocumentRefBody;
 use super::{Shared, blocking};
 use crate::retrieve::{Explain, Found, Hit, Mode, Query};
@@ -129,6 +130,9 @@ pub(super) struct HitBody {
     pub end: u64,
     /// Exactly that slice of the document's text.
     pub text: String,
+    /// When it is said; only where the document is a recording.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<TimeBody>,
     /// The higher, the better; comparable between collections.
     pub score: f32,
     /// Other documents of the collection with the identical passage.
@@ -182,6 +186,7 @@ impl From<Hit> for HitBody {
             start: hit.span.start,
             end: hit.span.end,
             text: hit.text,
+            time: TimeBody::of(&hit.moments),
             score: hit.score,
             also_in: hit.also_in.into_iter().map(DocumentRefBody::from).collect(),
             explain: hit.explain.map(ExplainBody::from),
@@ -339,6 +344,7 @@ mod tests {
             heading_path: String::new(),
             span: Span { start: 1204, end: 2010 },
             text: "…".into(),
+            moments: Vec::new(),
             score: 0.71,
             also_in: vec![document(2, "b.pdf")],
             explain: None,

@@ -6,9 +6,16 @@ use super::paths::encoded;
 use crate::retrieve::Hit;
 
 /// The place of `hit`: `strongroom://acme/folder/lease.pdf#page=12`, or below `base` (`https://kb.example`) the address of
-/// the document's own bytes. The page is 1-based, as in links to PDF files, and left out where the format has none.
+/// the document's own bytes. The page is 1-based, as in links to PDF files, and left out where the format has none. A recording
+/// has the second instead at which to begin to listen.
 pub(super) fn source(base: Option<&str>, hit: &Hit) -> String {
-    place(base, &hit.collection_name, &hit.document.path, hit.page)
+    match hit.moments.first() {
+        Some(first) => {
+            let place = place(base, &hit.collection_name, &hit.document.path, None);
+            format!("{place}#t={}", first.start_ms / 1000)
+        }
+        None => place(base, &hit.collection_name, &hit.document.path, hit.page),
+    }
 }
 
 /// The same for a page of any document.
@@ -50,6 +57,7 @@ pub(super) mod tests {
             heading_path: String::new(),
             span: Span { start: 1204, end: 1207 },
             text: "the".into(),
+            moments: Vec::new(),
             score: 0.71,
             also_in: Vec::new(),
             explain: None,

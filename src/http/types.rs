@@ -7,6 +7,7 @@ use strongroom_ingest::pipeline::{Destroyed, Progress};
 use utoipa::ToSchema;
 
 use super::body::JsonRequest;
+use super::recordings::ScribeBody;
 
 /// A request for a new collection.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -153,6 +154,9 @@ pub(super) struct DocumentBody {
     pub engines: Option<String>,
     /// How much like text its worst page is, in percent; null where nobody judged.
     pub quality: Option<u8>,
+    /// Who wrote it down; only where it is a recording.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transcription: Option<ScribeBody>,
     /// What is inside it: attachments, files in an archive.
     #[schema(no_recursion)]
     pub members: Vec<DocumentBody>,
@@ -180,6 +184,7 @@ impl From<DocumentRecord> for DocumentBody {
             note: record.note,
             engines: record.engines,
             quality: record.qualities.into_iter().flatten().min(),
+            transcription: record.scribe.map(ScribeBody::from),
             members: record.members.into_iter().map(Self::from).collect(),
         }
     }

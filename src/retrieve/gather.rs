@@ -7,7 +7,7 @@ use strongroom_ingest::embed::set::Embedders;
 use strongroom_ingest::index::lexical::{LexicalHits, LexicalQuery};
 use strongroom_ingest::index::vector::VectorHit;
 use strongroom_ingest::index::{Collection, DocumentRef, IndexError, LiveChunk};
-use strongroom_ingest::model::{ChunkId, Fingerprint, Scope, TextHash};
+use strongroom_ingest::model::{ChunkId, Fingerprint, Moment, Scope, TextHash};
 
 use super::fuse::Gathered;
 use super::shape::{Shaped, Wanted};
@@ -211,6 +211,22 @@ pub(super) fn twins(sources: &[Source], hits: &[Shaped]) -> Result<Vec<Vec<Docum
         }
     }
     Ok(twins)
+}
+
+/// For each hit: when the pieces of its text are said, where it is a recording's.
+pub(super) fn moments(sources: &[Source], hits: &[Shaped]) -> Result<Vec<Vec<Moment>>, SearchError> {
+    let mut moments = vec![Vec::new(); hits.len()];
+    for (at, source) in sources.iter().enumerate() {
+        let own = || hits.iter().enumerate().filter(|(_, hit)| hit.source == at);
+        let spans: Vec<_> = own().map(|(_, hit)| (hit.version, hit.span)).collect();
+        if spans.is_empty() {
+            continue;
+        }
+        for ((index, _), found) in own().zip(source.collection.catalog().moments(&spans)?) {
+            moments[index] = found;
+        }
+    }
+    Ok(moments)
 }
 
 /// The documents that hold every passage of `hit`, itself left out, in the order given.

@@ -16,7 +16,7 @@ use strongroom_ingest::embed::set::Embedders;
 use strongroom_ingest::embed::{EmbedError, Embedder};
 use strongroom_ingest::index::records::DocumentFilter;
 use strongroom_ingest::index::{Collection, DocumentRef};
-use strongroom_ingest::model::{CollectionId, Span, VersionId};
+use strongroom_ingest::model::{CollectionId, Moment, Span, VersionId};
 
 /// Which indexes are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +63,8 @@ pub struct Hit {
     pub span: Span,
     /// Exactly that slice.
     pub text: String,
+    /// When the pieces of that slice are said, where the document is a recording; else empty.
+    pub moments: Vec<Moment>,
     /// 0 to 1 or nearly so; higher is better; comparable between collections.
     pub score: f32,
     /// Other documents of the collection with the identical passage.
@@ -225,8 +227,9 @@ impl Retriever {
             depth *= 4;
         };
         let twins = gather::twins(&sources, &shaped)?;
+        let moments = gather::moments(&sources, &shaped)?;
         let mut hits = Vec::with_capacity(shaped.len());
-        for (hit, also_in) in shaped.into_iter().zip(twins) {
+        for ((hit, also_in), moments) in shaped.into_iter().zip(twins).zip(moments) {
             let collection = &sources[hit.source].collection;
             hits.push(Hit {
                 collection: collection.id(),
@@ -237,6 +240,7 @@ impl Retriever {
                 heading_path: hit.heading_path,
                 span: hit.span,
                 text: hit.text,
+                moments,
                 score: hit.score,
                 also_in,
                 explain: query.explain.then(|| ranked[hit.ranked].explain.clone()),

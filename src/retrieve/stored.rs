@@ -53,12 +53,17 @@ pub(crate) fn whole(collection: &Collection, path: &str) -> Result<Option<Vec<Hi
                 heading_path: chunk.heading_path,
                 span: chunk.span,
                 text: chunk.text,
+                moments: Vec::new(),
                 score: 0.0,
                 also_in: Vec::new(),
                 explain: None,
             });
             ordinal += 1;
         }
+    }
+    let spans: Vec<_> = hits.iter().map(|hit| (hit.version, hit.span)).collect();
+    for (hit, moments) in hits.iter_mut().zip(collection.catalog().moments(&spans)?) {
+        hit.moments = moments;
     }
     Ok((!hits.is_empty()).then_some(hits))
 }

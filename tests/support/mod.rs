@@ -4,6 +4,7 @@ pub mod generator;
 pub mod http;
 pub mod llama;
 pub mod peers;
+pub mod speech;
 
 use std::io::Read as _;
 use std::net::{SocketAddr, TcpListener};

@@ -18,6 +18,22 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ledger", &["ingest::model"]),
     ("retrieve", &["ingest::model", "ingest::embed", "ingest::index"]),
     ("answer", &["retrieve", "egress", "ingest::model", "ingest::index::DocumentRef"]),
+    (
+        "speech",
+        &[
+            "egress",
+            "ingest::model",
+            // What a speech server is held to before it hears anything is what a generator is.
+            "answer::AttestOptions",
+            "answer::Attestor",
+            "answer::GeneratorError",
+            "answer::Reached",
+            // The seam by which `ingest` has recordings written down.
+            "ingest::extract::Audio",
+            "ingest::extract::TranscribeError",
+            "ingest::extract::Transcriber",
+        ],
+    ),
     ("escalate", &["answer", "ledger", "egress", "ingest::model"]),
     ("ask", &["retrieve", "answer", "escalate", "ledger", "usage", "ingest::model", "ingest::index"]),
     (
@@ -27,8 +43,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "ledger",
             "usage",
             "keys",
+            "speech",
             "ingest::pipeline",
             "ingest::model",
+            // What `speech` takes and gives.
+            "ingest::extract::Audio",
+            "ingest::extract::TranscribeError",
             // What `ask` and the pipeline's handle take and give.
             "ingest::index::DocumentRef",
             "ingest::index::records",

@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use encoding_rs::Encoding;
 
 use super::parent::too_long_text;
+use super::recording::{Gap, KEPT, hollow_out, sound_of};
 use super::wire::{self, Answer, LONGEST_NAME, Request};
 use super::{Tool, Unreadable};
 use crate::model::Extraction;
@@ -14,6 +15,7 @@ use crate::model::Extraction;
 pub(super) struct Desk {
     request: Request,
     file_bytes: u64,
+    gap: Gap,
     /// Whether something inside the file was handed in that nobody wanted.
     refused: bool,
     link: Link,
@@ -27,14 +29,14 @@ enum Link {
 
 impl Desk {
     pub(super) fn new(socket: UnixStream, request: Request) -> Self {
-        Self { request, file_bytes: 0, refused: false, link: Link::Parent(socket) }
+        Self { request, file_bytes: 0, gap: Gap::default(), refused: false, link: Link::Parent(socket) }
     }
 
     /// A desk in no worker, for a reader's own tests.
     #[cfg(any(test, fuzzing))]
     pub(super) fn alone(extension: &str) -> Self {
         let request = Request { extension: extension.to_owned(), output_bytes: 1 << 26, members: true, ..Request::default() };
-        Self { request, file_bytes: 0, refused: false, link: Link::Nobody(Vec::new()) }
+        Self { request, file_bytes: 0, gap: Gap::default(), refused: false, link: Link::Nobody(Vec::new()) }
     }
 
     /// Gives it passwords to know.
@@ -57,15 +59,43 @@ impl Desk {
         &self.request
     }
 
-    /// Receives the file.
+    /// Receives the file. Of a long recording only the beginning and the end.
     pub(super) fn receive(&mut self, bytes: &mut Vec<u8>) -> io::Result<()> {
+        let expected = usize::try_from(self.request.file_bytes).unwrap_or(usize::MAX).saturating_add(1);
+        // Growing step by step would take twice the room in the end.
+        let reserve =
+            |bytes: &mut Vec<u8>, more| bytes.try_reserve_exact(more).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory));
+        reserve(bytes, expected.min(KEPT))?;
+        let hints = self.request.hints();
+        let (mut gap, mut is_recording) = (Gap::default(), None);
+        let looked = |bytes: &mut Vec<u8>| {
+            if bytes.len() < KEPT {
+                return Ok(());
+            }
+            if is_recording.is_none() {
+                is_recording = Some(sound_of(bytes, hints).is_some());
+                if is_recording == Some(false) {
+                    reserve(bytes, expected.saturating_sub(bytes.len()))?;
+                }
+            }
+            if is_recording == Some(true) {
+                hollow_out(bytes, &mut gap, KEPT);
+            }
+            Ok(())
+        };
         match &mut self.link {
-            Link::Parent(socket) => wire::read_pieces(socket, bytes)?,
+            Link::Parent(socket) => wire::read_pieces(socket, bytes, looked)?,
             #[cfg(any(test, fuzzing))]
             Link::Nobody(_) => {}
         }
-        self.file_bytes = bytes.len() as u64;
+        self.gap = gap;
+        self.file_bytes = bytes.len() as u64 + gap.length;
         Ok(())
+    }
+
+    /// What was left out of the file's bytes.
+    pub(super) fn gap(&self) -> Gap {
+        self.gap
     }
 
     /// The encoding that the file's sender told of.

@@ -1,6 +1,8 @@
 //! Says what bytes are. The contents decide; a name or declared type decides only among kinds of text.
 
 use super::parts::Parts;
+use super::recording::sound_of;
+use crate::model::Sound;
 
 /// What the outside says about a file.
 #[derive(Clone, Copy)]
@@ -37,6 +39,7 @@ pub(super) enum Format {
     Word97,
     PowerPoint97,
     Image,
+    Recording(Sound),
     /// An Office file in an encrypted envelope.
     EncryptedOffice,
     /// A format that no module here reads, named for people.
@@ -54,8 +57,9 @@ const SIGNATURES: &[(&[u8], &str)] = &[
     (b"MZ\x90\0", "a program"),
     (b"SQLite format 3\0", "an SQLite database"),
     (b"\x78\x9f\x3e\x22", "a winmail.dat of Outlook"),
-    (b"ID3\x03", "a sound recording"),
-    (b"OggS\0", "a sound recording"),
+    (b"ID3\x03", "a sound recording of a rare kind"),
+    (b"ID3\x04", "a sound recording of a rare kind"),
+    (b"OggS\0", "a film"),
 ];
 
 const IMAGES: &[&[u8]] = &[b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"GIF87a", b"GIF89a"];
@@ -120,6 +124,7 @@ fn name_of(format: &Format) -> Option<&'static str> {
         Format::Word97 => "a Word 97-2003 document",
         Format::PowerPoint97 => "a PowerPoint 97-2003 presentation",
         Format::Image => "a picture",
+        Format::Recording(_) => "a sound recording",
         Format::Markdown | Format::Text | Format::Csv | Format::EncryptedOffice | Format::Other(_) => return None,
     })
 }
@@ -141,6 +146,9 @@ pub(super) fn detect(bytes: &[u8], hints: Hints<'_>) -> Format {
     }
     if IMAGES.iter().any(|signature| head.starts_with(signature)) {
         return Format::Image;
+    }
+    if let Some(sound) = sound_of(bytes, hints) {
+        return Format::Recording(sound);
     }
     if let Some((_, name)) = SIGNATURES.iter().find(|(signature, _)| head.starts_with(signature)) {
         return Format::Other(name);

@@ -13,6 +13,7 @@ mod archive;
 mod csv;
 mod desk;
 mod detect;
+mod hearing;
 mod html;
 mod image;
 mod mail;
@@ -22,6 +23,7 @@ mod parent;
 mod parts;
 mod pdf;
 mod process;
+mod recording;
 pub mod sandbox;
 mod text;
 mod tools;
@@ -36,8 +38,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Extraction, Reason, Sha256};
+use crate::model::{Extraction, Reason, Recording, Sha256};
 
+pub use hearing::{Audio, Hearing, TranscribeError, Transcriber};
 pub use parent::Extractor;
 pub use tools::tool_main;
 pub use worker::worker_main;
@@ -109,6 +112,8 @@ pub struct Source<'a> {
     pub media_type: Option<&'a str>,
     /// Passwords that may open it, tried in this order.
     pub passwords: &'a [String],
+    /// Who writes recordings down; without anybody they are told of and not read.
+    pub hearing: Option<Hearing<'a>>,
 }
 
 /// What came of one file.
@@ -122,6 +127,14 @@ pub struct Extracted {
     pub sha256: Sha256,
     /// How many bytes were read.
     pub bytes: u64,
+}
+
+impl Extracted {
+    /// Whether it is a recording, or holds one, that nobody has written down.
+    pub fn has_unheard(&self) -> bool {
+        let is_unheard = |outcome: &Result<Extraction, Unreadable>| matches!(outcome, Err(why) if why.recording.is_some());
+        is_unheard(&self.outcome) || self.members.iter().any(|member| is_unheard(&member.outcome))
+    }
 }
 
 /// Something inside a file: an attachment, a part of an archive, or something inside one of those.
@@ -172,11 +185,13 @@ pub struct Unreadable {
     pub reason: Reason,
     /// A sentence for people.
     pub detail: String,
+    /// That it is a recording: whoever can have it written down knows enough from this.
+    pub recording: Option<Recording>,
 }
 
 impl Unreadable {
     fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into() }
+        Self { reason, detail: detail.into(), recording: None }
     }
 }
 
@@ -192,4 +207,7 @@ pub enum ExtractError {
     /// The worker could not be spoken to, or could not limit itself.
     #[error("the extraction worker does not work")]
     Worker(#[source] io::Error),
+    /// It is a recording, and nobody can write it down just now.
+    #[error(transparent)]
+    Speech(TranscribeError),
 }

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256 as Hasher};
 use super::process::{End, Timed, Worker};
 use super::tree::Tree;
 use super::wire::{self, Answer, Message, Request};
-use super::{EXTRACTOR_VERSION, ExtractError, ExtractOptions, Extracted, Member, Source, Tool, Unreadable, tools};
+use super::{EXTRACTOR_VERSION, ExtractError, ExtractOptions, Extracted, Hearing, Member, Source, Tool, Unreadable, tools};
 use crate::model::{Reason, Sha256};
 
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -79,8 +79,13 @@ impl Extractor {
         if source.len > limit {
             return Ok(input.into_extracted(Err(too_large_file(limit)), tree));
         }
-        let hints = Hints { name: source.name, media_type: source.media_type, passwords: source.passwords };
+        let Source { name, media_type, passwords, hearing, .. } = source;
+        let hints = Hints { name, media_type, passwords, hearing };
         let outcome = self.read(&mut input, &hints, source.len, &mut tree)?;
+        if let (Err(Unreadable { recording: Some(recording), .. }), Some(hearing)) = (&outcome, hearing) {
+            let (outcome, sha256) = hearing.file(recording, input.bytes, tree.output_bytes)?;
+            return Ok(Extracted { sha256, ..input.into_extracted(outcome, tree) });
+        }
         Ok(input.into_extracted(outcome, tree))
     }
 
@@ -199,7 +204,7 @@ impl Extractor {
                 Ok(Some(Message::Answer(answer, cpu_ms))) => (last, spent_ms) = (Some(answer), Some(cpu_ms)),
                 Ok(Some(Message::Member { name, media_type, bytes })) => {
                     tree.wall = timed.left();
-                    self.member(&name, media_type.as_deref(), &bytes, hints.passwords, tree)?;
+                    self.member(&name, media_type.as_deref(), &bytes, hints, tree)?;
                     timed.set_left(tree.wall);
                 }
                 Ok(Some(Message::LostMember { name, why })) => tree.lose(&name, why),
@@ -241,7 +246,7 @@ impl Extractor {
         name: &str,
         media_type: Option<&str>,
         bytes: &[u8],
-        passwords: &[String],
+        file: &Hints<'_>,
         tree: &mut Tree,
     ) -> Result<(), ExtractError> {
         if let Some(why) = tree.refusal(&self.options, bytes.len() as u64) {
@@ -255,10 +260,15 @@ impl Extractor {
             let above = tree.enter(&name);
             let mut source = bytes;
             let mut input = Input { source: &mut source, hasher: Hasher::new(), bytes: 0 };
-            let hints = Hints { name: &name, media_type, passwords };
+            let hints = Hints { name: &name, media_type, ..*file };
             let outcome = self.read(&mut input, &hints, bytes.len() as u64, tree);
             tree.leave(above);
-            let outcome = outcome?;
+            let mut outcome = outcome?;
+            if let (Err(Unreadable { recording: Some(recording), .. }), Some(hearing)) = (&outcome, file.hearing) {
+                outcome = hearing.member(recording, bytes, tree.output_bytes);
+                let written = outcome.as_ref().map_or(0, |extraction| extraction.text.len() as u64);
+                tree.output_bytes = tree.output_bytes.saturating_sub(written);
+            }
             tries += 1;
             if tries == 1 && matches!(&outcome, Err(why) if why.reason == Reason::Crashed) {
                 tree.forget_since(found_before);
@@ -323,6 +333,7 @@ struct Hints<'a> {
     name: &'a str,
     media_type: Option<&'a str>,
     passwords: &'a [String],
+    hearing: Option<Hearing<'a>>,
 }
 
 /// The source, hashed and counted as it is read.

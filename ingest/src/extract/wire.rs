@@ -8,8 +8,9 @@ use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize};
 
+use super::detect::Hints;
 use super::{Tool, Unreadable};
-use crate::model::{Extraction, Heading, Page};
+use crate::model::{Extraction, Heading, Page, Recording};
 
 /// Exit status of a worker that could not limit itself or did not understand its request.
 pub(super) const EXIT_UNUSABLE: u8 = 70;
@@ -38,6 +39,13 @@ pub(super) struct Request {
     pub members: bool,
 }
 
+impl Request {
+    /// What it says of the file's kind.
+    pub fn hints(&self) -> Hints<'_> {
+        Hints { extension: &self.extension, media_type: self.media_type.as_deref() }
+    }
+}
+
 /// What the worker found.
 pub(super) type Answer = Result<Extraction, Unreadable>;
 
@@ -56,6 +64,9 @@ pub(super) enum Message {
 
 /// What a tool said, or that it could not.
 pub(super) type Reply = Option<String>;
+
+/// A recording on the wire: kind, length, title, artist.
+type WireRecording = (String, Option<u64>, Option<String>, Option<String>);
 
 /// A page on the wire: number, start, end, engine, quality.
 type WirePage = (Option<u32>, usize, usize, String, Option<u8>);
@@ -76,6 +87,7 @@ enum Header {
     Unreadable {
         reason: String,
         detail: String,
+        recording: Option<WireRecording>,
         cpu_ms: u64,
     },
     Member {
@@ -108,8 +120,12 @@ pub(super) fn write_piece(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> 
     out.write_all(bytes)
 }
 
-/// Appends the whole file to `bytes`.
-pub(super) fn read_pieces(input: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<()> {
+/// Appends the whole file to `bytes`; `looked` sees them after each piece.
+pub(super) fn read_pieces(
+    input: &mut impl Read,
+    bytes: &mut Vec<u8>,
+    mut looked: impl FnMut(&mut Vec<u8>) -> io::Result<()>,
+) -> io::Result<()> {
     loop {
         let mut length = [0; 4];
         input.read_exact(&mut length)?;
@@ -121,6 +137,7 @@ pub(super) fn read_pieces(input: &mut impl Read, bytes: &mut Vec<u8>) -> io::Res
         if input.take(length as u64).read_to_end(bytes)? != length {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        looked(bytes)?;
     }
 }
 
@@ -158,8 +175,12 @@ pub(super) fn write_answer(out: &mut impl Write, answer: &Answer, cpu_ms: u64) -
             },
             extraction.text.as_str(),
         ),
-        Err(Unreadable { reason, detail }) => {
-            (Header::Unreadable { reason: reason.as_str().to_owned(), detail: detail.clone(), cpu_ms }, "")
+        Err(Unreadable { reason, detail, recording }) => {
+            let recording = recording.as_ref().map(|recording| {
+                let Recording { sound, length_ms, title, artist } = recording;
+                (sound.as_str().to_owned(), *length_ms, title.clone(), artist.clone())
+            });
+            (Header::Unreadable { reason: reason.as_str().to_owned(), detail: detail.clone(), recording, cpu_ms }, "")
         }
     };
     write_frame(out, &serde_json::to_vec(&header)?, text.as_bytes())
@@ -187,7 +208,7 @@ pub(super) fn read_message(input: &mut impl Read, most_bytes: u64) -> io::Result
     };
     let invalid = || io::Error::from(io::ErrorKind::InvalidData);
     let unreadable = |reason: String, detail| match reason.parse() {
-        Ok(reason) => Ok(Unreadable { reason, detail }),
+        Ok(reason) => Ok(Unreadable { reason, detail, recording: None }),
         Err(_) => Err(invalid()),
     };
     let named = |name: String| if name.is_empty() || name.len() > LONGEST_NAME { Err(invalid()) } else { Ok(name) };
@@ -204,13 +225,21 @@ pub(super) fn read_message(input: &mut impl Read, most_bytes: u64) -> io::Result
                 pages: pages.into_iter().map(page).collect(),
                 headings: headings.into_iter().map(|(at, level, title)| Heading { at, level, title }).collect(),
                 missing_pages,
+                ..Extraction::default()
             };
             if !is_well_formed(&extraction) {
                 return Err(invalid());
             }
             Message::Answer(Ok(extraction), cpu_ms)
         }
-        Header::Unreadable { reason, detail, cpu_ms } => Message::Answer(Err(unreadable(reason, detail)?), cpu_ms),
+        Header::Unreadable { reason, detail, recording, cpu_ms } => {
+            let known = |(sound, length_ms, title, artist): WireRecording| match sound.parse() {
+                Ok(sound) => Ok(Recording { sound, length_ms, title, artist }),
+                Err(_) => Err(invalid()),
+            };
+            let recording = recording.map(known).transpose()?;
+            Message::Answer(Err(Unreadable { recording, ..unreadable(reason, detail)? }), cpu_ms)
+        }
         Header::Member { name, media_type } => Message::Member { name: named(name)?, media_type, bytes: body },
         Header::LostMember { name, reason, detail } => {
             Message::LostMember { name: named(name)?, why: unreadable(reason, detail)? }

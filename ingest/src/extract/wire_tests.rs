@@ -1,7 +1,7 @@
 //! Messages there and back, and messages that a broken worker could send.
 
 use super::*;
-use crate::model::Reason;
+use crate::model::{Reason, Sound};
 
 fn extraction() -> Extraction {
     Extraction {
@@ -17,6 +17,7 @@ fn extraction() -> Extraction {
         ],
         headings: vec![Heading { at: 6, level: 2, title: "Zwölf".to_owned() }],
         missing_pages: vec![3],
+        ..Extraction::default()
     }
 }
 
@@ -28,7 +29,9 @@ fn there_and_back(answer: &Answer) -> io::Result<Option<Message>> {
 
 #[test]
 fn messages_arrive_as_they_were_sent() {
-    for answer in [Ok(extraction()), Err(Unreadable::new(Reason::Scanned, "pictures"))] {
+    let recording = Recording { sound: Sound::Flac, length_ms: Some(5), title: Some("Call".into()), artist: None };
+    let heard = Unreadable { recording: Some(recording), ..Unreadable::new(Reason::Unsupported, "sound") };
+    for answer in [Ok(extraction()), Err(Unreadable::new(Reason::Scanned, "pictures")), Err(heard)] {
         assert_eq!(there_and_back(&answer).unwrap(), Some(Message::Answer(answer, 12)));
     }
     let mut bytes = Vec::new();
@@ -55,11 +58,11 @@ fn pieces_and_replies_arrive_as_they_were_sent() {
         write_reply(&mut bytes, &reply).unwrap();
     }
     let (mut input, mut whole) = (bytes.as_slice(), Vec::new());
-    read_pieces(&mut input, &mut whole).unwrap();
+    read_pieces(&mut input, &mut whole, |_| Ok(())).unwrap();
     assert_eq!(whole, b"onetwo");
     assert_eq!(read_reply(&mut input, 100).unwrap().as_deref(), Some("Größe"));
     assert_eq!(read_reply(&mut input, 100).unwrap(), None);
-    assert!(read_pieces(&mut &b"\x05\0\0\0ab"[..], &mut whole).is_err());
+    assert!(read_pieces(&mut &b"\x05\0\0\0ab"[..], &mut whole, |_| Ok(())).is_err());
 }
 
 #[test]

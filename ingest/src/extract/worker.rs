@@ -13,12 +13,12 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::archive::{self, epub};
 use super::desk::Desk;
-use super::detect::{Format, Hints, detect, disagreement};
+use super::detect::{Format, detect, disagreement};
 use super::mail::{self, mbox, mhtml, msg};
 use super::office::{docx, encrypted, legacy, odf, pptx, rtf, sheet};
 use super::parent::too_much_memory;
 use super::wire::{self, Answer, EXIT_UNUSABLE, Request};
-use super::{Unreadable, csv, html, image, markdown, pdf, sandbox, text};
+use super::{Unreadable, csv, html, image, markdown, pdf, recording, sandbox, text};
 use crate::model::{Extraction, Reason};
 
 /// Engines recurse over what they read; the stack is part of the memory limit, and only touched pages count as used.
@@ -69,11 +69,8 @@ fn limit_self(request: &Request) -> rustix::io::Result<()> {
 
 fn serve(socket: UnixStream, request: Request) -> io::Result<()> {
     let mut bytes = Vec::new();
-    // Growing step by step would take twice the room in the end.
-    let expected = usize::try_from(request.file_bytes).unwrap_or(usize::MAX).saturating_add(1);
     let mut desk = Desk::new(socket, request);
-    let room = bytes.try_reserve_exact(expected).map_err(|_| io::ErrorKind::OutOfMemory.into());
-    match room.and_then(|()| desk.receive(&mut bytes)) {
+    match desk.receive(&mut bytes) {
         Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
             desk.answer(Err(too_much_memory()));
             return Ok(());
@@ -88,7 +85,7 @@ fn serve(socket: UnixStream, request: Request) -> io::Result<()> {
 /// Reads `bytes` by what they are.
 pub(super) fn read(mut bytes: Vec<u8>, desk: &mut Desk) -> Answer {
     let request = desk.request();
-    let hints = Hints { extension: &request.extension, media_type: request.media_type.as_deref() };
+    let hints = request.hints();
     let mut format = detect(&bytes, hints);
     let note = disagreement(&format, hints);
     if encrypted::is_closed(&bytes) {
@@ -115,6 +112,7 @@ pub(super) fn read(mut bytes: Vec<u8>, desk: &mut Desk) -> Answer {
         Format::Zip => archive::read(&bytes, desk),
         Format::Word97 | Format::PowerPoint97 => legacy::read(&bytes, format, desk),
         Format::Image => image::read(&bytes, desk),
+        Format::Recording(sound) => recording::read(&bytes, desk.gap(), sound),
         Format::EncryptedOffice => Err(Unreadable::new(Reason::Password, "it needs a password")),
         Format::Other(name) => Err(Unreadable::new(Reason::Unsupported, format!("it is {name}, which is not read"))),
     };

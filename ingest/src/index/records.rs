@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::model::{CollectionId, DocumentId, DocumentState, Fingerprint, Reason, Sha256, Span, TextHash, VersionId};
+use crate::model::{CollectionId, DocumentId, DocumentState, Fingerprint, Reason, Scribe, Sha256, Span, TextHash, VersionId};
 
 /// How many documents of a collection stand where. `partial` is the part of `indexed` that lacks pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,6 +91,8 @@ pub struct DocumentRecord {
     pub engines: Option<String>,
     /// How much like text each page is, in percent; none where nobody judged.
     pub qualities: Vec<Option<u8>>,
+    /// Of a recording: who wrote it down.
+    pub scribe: Option<Scribe>,
 }
 
 /// What of a collection could not be read: the honest half of every answer.

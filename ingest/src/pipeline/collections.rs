@@ -50,11 +50,11 @@ impl Pipeline {
             Err(IndexError::Damaged(_)) => Default::default(),
             Err(other) => return Err(other.into()),
         };
-        self.shared.queue.drop_collection(record.id);
+        self.shared.drop_collection(record.id);
         let removed = self.shared.store.destroy(record.id, record.watched.as_deref())?;
         // A document that was being read just now finds no collection to commit to; nothing of it may wait any more.
         for _ in 0..100 {
-            if !self.shared.queue.drop_collection(record.id) {
+            if !self.shared.drop_collection(record.id) {
                 break;
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -102,7 +102,7 @@ impl Pipeline {
             return Err(PipelineError::Unavailable("the watched folder is not missing: delete files there instead".into()));
         }
         if !folder.is_dir() {
-            self.shared.queue.drop_collection(entry.id);
+            self.shared.drop_collection(entry.id);
             self.shared.store.destroy(entry.id, None)?;
             return Ok(());
         }

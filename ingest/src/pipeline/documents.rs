@@ -25,7 +25,7 @@ impl Pipeline {
     pub fn upload(&self, collection: &str, path: &str) -> Result<Upload, PipelineError> {
         let entry = self.unwatched(collection)?;
         check_path(path)?;
-        if self.shared.queue.load().0 >= self.shared.options.max_pending {
+        if self.shared.load().0 >= self.shared.options.max_pending {
             return Err(PipelineError::Busy);
         }
         if housekeeping::free_bytes(&self.shared) < self.shared.options.reserve_bytes {
@@ -79,6 +79,7 @@ impl Pipeline {
         let begun = Instant::now();
         let id = self.entry(collection)?.id;
         self.shared.queue.hurry(Job { collection: id, document });
+        self.shared.recordings.hurry(Job { collection: id, document });
         loop {
             let seen = self.shared.store.settled();
             let record = self.shared.store.by_id(id)?.catalog().document_by_id(document)?.ok_or(PipelineError::NoDocument)?;

@@ -26,7 +26,7 @@ pub(super) fn run(shared: &Shared) {
     let mut next_purge = Instant::now() + shared.options.purge_every;
     let mut filled_for = None;
     while !shared.ending() {
-        shared.queue.hold(why_held(shared));
+        shared.hold(why_held(shared).as_deref());
         let active = shared.embedders.active().map(|embedder| embedder.fingerprint().clone());
         if active.is_some() && active != filled_for {
             fill_in(shared);

@@ -3,6 +3,7 @@
 mod collections;
 mod documents;
 mod housekeeping;
+mod passing;
 mod queue;
 mod reconcile;
 mod shared;
@@ -21,16 +22,20 @@ use parking_lot::Mutex;
 use crate::chunk::{ChunkOptions, Chunker};
 use crate::embed;
 use crate::embed::set::Embedders;
-use crate::extract::{ExtractOptions, Extractor, Source};
+use crate::extract::{ExtractOptions, Extractor, Transcriber};
 use crate::index::records::{CollectionRecord, DocumentRecord};
 use crate::index::{IndexError, Store, lanes};
-use crate::model::{Extraction, Reason, Sha256};
+use crate::model::Sha256;
 use shared::{Ask, Shared};
 
+pub use passing::ReadFile;
 pub use uploads::Upload;
 
 /// Name under which a catalog keeps which engines tried its documents last.
 const ENGINES: &str = "engines";
+
+/// Recordings that are written down at the same time: a long one shall not hold up all others.
+const LISTENERS: usize = 2;
 
 /// How long each kind of thread may take to end.
 const STOP_GRACE: Duration = Duration::from_secs(3);
@@ -56,6 +61,8 @@ pub struct PipelineOptions {
     pub max_pending: u64,
     /// Time between two purges of what was deleted.
     pub purge_every: Duration,
+    /// Writes recordings down; without it they are unsupported.
+    pub transcriber: Option<Arc<dyn Transcriber>>,
 }
 
 /// A folder to watch.
@@ -123,15 +130,6 @@ pub enum PipelineError {
     /// Anything else.
     #[error("{0}")]
     Failed(String),
-}
-
-/// What was read from a file that is kept nowhere.
-#[derive(Clone, Debug)]
-pub struct ReadFile {
-    /// The file's own text.
-    pub extraction: Extraction,
-    /// Names and texts of what is inside it, as far as it could be read.
-    pub members: Vec<(String, String)>,
 }
 
 /// What became of a PUT.
@@ -238,6 +236,7 @@ impl Pipeline {
             extractor: Extractor::new(options.extract.clone()),
             chunker,
             queue: queue::Queue::default(),
+            recordings: queue::Queue::default(),
             asks,
             paused: false.into(),
             stopping: false.into(),
@@ -260,7 +259,12 @@ impl Pipeline {
         threads.lanes.push(spawn("vector-lane", &shared, |shared| lanes::run_vectors(&shared.store))?);
         threads.feeding.push(spawn("housekeeping", &shared, housekeeping::run)?);
         for number in 0..workers {
-            threads.feeding.push(spawn(&format!("reader-{number}"), &shared, worker::run)?);
+            threads.feeding.push(spawn(&format!("reader-{number}"), &shared, |shared| worker::run(shared, &shared.queue))?);
+        }
+        let listeners = if workers > 0 && shared.options.transcriber.is_some() { LISTENERS } else { 0 };
+        for number in 0..listeners {
+            let listen = |shared: &Shared| worker::run(shared, &shared.recordings);
+            threads.feeding.push(spawn(&format!("listener-{number}"), &shared, listen)?);
         }
         let sweep = move |shared: &Shared| {
             if let Err(error) = sweeper::run(shared, asked) {
@@ -279,11 +283,11 @@ impl Pipeline {
         for entry in self.shared.store.registry().all()? {
             let resumed = self.shared.store.by_id(entry.id).and_then(|collection| {
                 // What failed in an earlier run is tried once more; what could not be read, by engines that are new.
-                let engines = self.shared.extractor.engines();
+                let engines = self.shared.engines();
                 if collection.catalog().meta(ENGINES)?.as_deref() == Some(&engines) {
                     collection.catalog().retry(&[], None)?;
                 } else {
-                    collection.catalog().retry(&collections::AGAIN, Some(&engines))?;
+                    collection.catalog().retry(&collections::AGAIN, Some(&self.shared.extractor.engines()))?;
                     collection.catalog().set_meta(&[(ENGINES, &engines)])?;
                 }
                 reconcile::enqueue_all(&self.shared, &collection)?;
@@ -304,6 +308,7 @@ impl Pipeline {
     pub fn stop(&self) {
         self.shared.stopping.store(true, Ordering::Release);
         self.shared.queue.close();
+        self.shared.recordings.close();
         // The sweeper may have ended already.
         let _ = self.shared.asks.send(Ask::Stop);
         if let Some(embedder) = self.shared.embedders.active() {
@@ -318,31 +323,10 @@ impl Pipeline {
         self.shared.store.settle();
     }
 
-    /// Reads a file in a worker, and keeps nothing of it.
-    ///
-    /// # Errors
-    /// Outside, what is our fault; inside, why the file cannot be read, with a sentence for people.
-    pub fn read(
-        &self,
-        name: &str,
-        media_type: Option<&str>,
-        bytes: &[u8],
-    ) -> Result<Result<ReadFile, (Reason, String)>, PipelineError> {
-        let mut from = bytes;
-        let source = Source { bytes: &mut from, len: bytes.len() as u64, name, media_type, passwords: &[] };
-        let read = self.shared.extractor.extract(source).map_err(|error| PipelineError::Failed(error.to_string()))?;
-        let members = read.members.into_iter();
-        let members = members.filter_map(|member| Some((member.name, member.outcome.ok()?.text))).collect();
-        Ok(match read.outcome {
-            Ok(extraction) => Ok(ReadFile { extraction, members }),
-            Err(unreadable) => Err((unreadable.reason, unreadable.detail)),
-        })
-    }
-
     /// Stops taking up documents until [`Pipeline::resume`].
     pub fn pause(&self) {
         self.shared.paused.store(true, Ordering::Relaxed);
-        self.shared.queue.hold(Some("paused by request".into()));
+        self.shared.hold(Some("paused by request"));
     }
 
     /// Goes on after [`Pipeline::pause`].

@@ -37,6 +37,8 @@ pub(super) struct Shared {
     pub extractor: Extractor,
     pub chunker: Chunker,
     pub queue: Queue,
+    /// Documents that are recordings, or hold some: they take so long that all others would wait for them.
+    pub recordings: Queue,
     pub asks: Sender<Ask>,
     pub paused: AtomicBool,
     pub stopping: AtomicBool,
@@ -105,7 +107,7 @@ impl Shared {
 
     /// What ingestion is doing.
     pub fn progress(&self) -> Progress {
-        let (pending, pending_bytes) = self.queue.load();
+        let (pending, pending_bytes) = self.load();
         let mut pace = self.pace.lock();
         if pending == 0 {
             *pace = Pace::default();
@@ -131,6 +133,30 @@ impl Shared {
             bad_names: sorted(&self.bad_names),
             swept: self.swept.load(Ordering::Relaxed),
         }
+    }
+
+    /// Documents waiting or being read, and bytes of those waiting.
+    pub fn load(&self) -> (u64, u64) {
+        let (documents, recordings) = (self.queue.load(), self.recordings.load());
+        (documents.0 + recordings.0, documents.1 + recordings.1)
+    }
+
+    /// Lets no document be taken up, with a reason for people, or lets it go on.
+    pub fn hold(&self, why: Option<&str>) {
+        self.queue.hold(why.map(str::to_owned));
+        self.recordings.hold(why.map(str::to_owned));
+    }
+
+    /// Forgets what waits of a collection that is being destroyed; true while a document of it is still being read.
+    pub fn drop_collection(&self, id: CollectionId) -> bool {
+        let (documents, recordings) = (self.queue.drop_collection(id), self.recordings.drop_collection(id));
+        documents || recordings
+    }
+
+    /// Names all that reads here. It changes when something may be read that was not before.
+    pub fn engines(&self) -> String {
+        let speech = if self.options.transcriber.is_some() { "+speech" } else { "" };
+        self.extractor.engines() + speech
     }
 
     /// Whether the threads are to end.

@@ -2,18 +2,19 @@
 
 use std::collections::HashSet;
 use std::fs::File;
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256 as Hasher};
 
-use super::queue::Job;
+use super::queue::{Job, Queue};
 use super::shared::Shared;
 use crate::chunk::CHUNKER_VERSION;
 use crate::embed::Embedder;
-use crate::extract::{ExtractError, Extracted, Member, Source};
+use crate::extract::{ExtractError, Extracted, Hearing, Member, Source};
 use crate::index::catalog::{Committed, NewChunk, NewMember, NewVersion, Pending, Unreadable};
 use crate::index::{Collection, IndexError};
-use crate::model::{Extraction, Fingerprint, Page, Reason, Sha256, TextHash};
+use crate::model::{Extraction, Fingerprint, Moment, Page, Reason, Sha256, Span, TextHash};
 use crate::watch::{self, ReadError};
 
 /// Texts given to the model at once: enough to fill its queue, few enough that a large document doesn't hold all of its vectors twice.
@@ -21,13 +22,13 @@ const TEXTS: usize = 256;
 /// How often a commit is tried again because the collection's model changed meanwhile.
 const MODEL_CHANGES: usize = 3;
 
-/// Takes documents from the queue until it is closed.
-pub(super) fn run(shared: &Shared) {
-    while let Some(job) = shared.queue.pop() {
-        if let Err(error) = one(shared, job) {
+/// Takes documents from one of the queues until it is closed.
+pub(super) fn run(shared: &Shared, queue: &Queue) {
+    while let Some(job) = queue.pop() {
+        if let Err(error) = one(shared, job, std::ptr::eq(queue, &shared.recordings)) {
             shared.failed(job, &error);
         }
-        shared.queue.done(job);
+        queue.done(job);
     }
 }
 
@@ -40,22 +41,28 @@ pub(super) enum WorkError {
     Other(String),
 }
 
-fn one(shared: &Shared, job: Job) -> Result<(), WorkError> {
+fn one(shared: &Shared, job: Job, listens: bool) -> Result<(), WorkError> {
     let collection = match shared.store.by_id(job.collection) {
         Err(IndexError::NoCollection) => return Ok(()),
         other => other?,
     };
     let Some(pending) = collection.catalog().pending(job.document)? else { return Ok(()) };
-    let extractor = extractor_name(&shared.extractor.engines(), &pending.path, pending.declared_type.as_deref());
+    let entry = shared.store.registry().by_id(job.collection)?;
+    let place = entry.as_ref().map(|entry| format!("{}/{}", entry.name, pending.path)).unwrap_or_default();
+    let mut extractor = extractor_name(&shared.extractor.engines(), &pending.path, pending.declared_type.as_deref());
+    // Equal recordings in places of different lanes are different texts.
+    if let Some(lane) = shared.options.transcriber.as_ref().and_then(|transcriber| transcriber.lane_at(&place)) {
+        extractor = format!("{extractor} {}", lane.as_str());
+    }
     if let Some(committed) = collection.catalog().commit_copy(pending.id, pending.sha256, &extractor)? {
         shared.committed(&collection, &pending, committed, 0);
         return Ok(());
     }
-    let root = shared.store.registry().by_id(job.collection)?.and_then(|entry| entry.watched);
+    let root = entry.and_then(|entry| entry.watched);
     let passwords = collection.catalog().passwords(&pending.path)?;
     let mut tries = 0;
     let extracted = loop {
-        let mut file = match open(&collection, &pending, root.as_deref()) {
+        let file = match open(&collection, &pending, root.as_deref()) {
             Ok(file) => file,
             Err(ReadError::Denied) => {
                 let why = Unreadable { reason: Reason::NoPermission, detail: "this user may not read the file".into() };
@@ -69,7 +76,7 @@ fn one(shared: &Shared, job: Job) -> Result<(), WorkError> {
             }
             Err(error) => return Err(WorkError::Other(format!("the stored original can't be opened: {error}"))),
         };
-        let extracted = extract(shared, &pending, &passwords, &mut file)?;
+        let extracted = extract(shared, &pending, &passwords, &file, listens.then_some(&place))?;
         tries += 1;
         // A crash can be bad luck; one that comes twice is the file's fault.
         let crashed = matches!(&extracted.outcome, Err(why) if why.reason == Reason::Crashed);
@@ -79,6 +86,10 @@ fn one(shared: &Shared, job: Job) -> Result<(), WorkError> {
     };
     if shared.ending() {
         // The reader may have been ended under it.
+        return Ok(());
+    }
+    if !listens && shared.options.transcriber.is_some() && extracted.has_unheard() {
+        shared.recordings.push(job, pending.bytes);
         return Ok(());
     }
     match extracted.outcome {
@@ -96,15 +107,29 @@ fn one(shared: &Shared, job: Job) -> Result<(), WorkError> {
     }
 }
 
-fn extract(shared: &Shared, pending: &Pending, passwords: &[String], file: &mut File) -> Result<Extracted, WorkError> {
+/// Reads a document; with a `place`, recordings are written down.
+fn extract(
+    shared: &Shared,
+    pending: &Pending,
+    passwords: &[String],
+    mut file: &File,
+    place: Option<&String>,
+) -> Result<Extracted, WorkError> {
     let name = crate::index::catalog::file_name(&pending.path);
     let media_type = pending.declared_type.as_deref();
-    let source = Source { bytes: file, len: pending.bytes, name, media_type, passwords };
-    shared.extractor.extract(source).map_err(|error| {
-        let cause = match &error {
-            ExtractError::Spawn(cause) | ExtractError::Source(cause) | ExtractError::Worker(cause) => cause.kind().to_string(),
-        };
-        WorkError::Other(format!("{error}: {cause}"))
+    let again = || -> io::Result<Box<dyn Read + Send>> {
+        let mut file = file.try_clone()?;
+        file.rewind()?;
+        Ok(Box::new(file))
+    };
+    let transcriber = shared.options.transcriber.as_deref();
+    let hearing = transcriber.zip(place).map(|(transcriber, place)| Hearing { transcriber, place, again: &again });
+    let source = Source { bytes: &mut file, len: pending.bytes, name, media_type, passwords, hearing };
+    shared.extractor.extract(source).map_err(|error| match &error {
+        ExtractError::Spawn(cause) | ExtractError::Source(cause) | ExtractError::Worker(cause) => {
+            WorkError::Other(format!("{error}: {}", cause.kind()))
+        }
+        ExtractError::Speech(_) => WorkError::Other(error.to_string()),
     })
 }
 
@@ -165,11 +190,27 @@ fn cut(shared: &Shared, sha256: Sha256, extractor: String, extraction: &Extracti
         written_at: extraction.written_at,
         note: extraction.note.clone(),
         qualities: extraction.pages.iter().map(|page| page.quality).collect(),
+        moments: moments(extraction),
+        scribe: extraction.scribe.as_deref().cloned(),
         members: Vec::new(),
         chunks: chunks.map(|chunk| NewChunk { hash: text_hash(chunk.text.trim()), chunk }).collect(),
         fingerprint: None,
         vectors: Vec::new(),
     }
+}
+
+/// When each piece of a recording's text is said, by characters.
+fn moments(extraction: &Extraction) -> Vec<Moment> {
+    let characters = |from, to| extraction.text.get(from..to).unwrap_or_default().chars().count() as u64;
+    let (mut byte, mut character) = (0, 0);
+    let mut moments = Vec::with_capacity(extraction.moments.len());
+    for (bytes, start_ms, end_ms) in &extraction.moments {
+        let start = character + characters(byte, bytes.start);
+        let end = start + characters(bytes.start, bytes.end);
+        moments.push(Moment { span: Span { start, end }, start_ms: *start_ms, end_ms: *end_ms });
+        (byte, character) = (bytes.end, end);
+    }
+    moments
 }
 
 fn commit(shared: &Shared, collection: &Collection, pending: &Pending, mut version: NewVersion) -> Result<(), WorkError> {

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use super::GeneratorError;
 use crate::egress::{Client, ClientOptions, Egress, Pinned, Redirects};
 use process::Process;
-pub(super) use servers::Kind;
+pub use servers::Kind;
 use servers::Seen;
 use weights::Weights;
 
@@ -91,21 +91,23 @@ pub struct Attestation {
 
 /// A model that may be asked now.
 #[derive(Clone)]
-pub(super) struct Reached {
+pub struct Reached {
     /// Reaches its server and nothing else.
     pub client: Client,
     /// The server's address without the API's path.
     pub root: String,
+    /// What serves it.
     pub kind: Kind,
+    /// What was found out.
     pub found: Arc<Attestation>,
 }
 
-/// Finds out about a model once.
+/// Finds out about a model once; what is asked of it is counted under `name`.
 ///
 /// # Errors
 /// If it cannot be reached, or is not what may be used.
-pub async fn look_at(options: AttestOptions, egress: Egress) -> Result<Arc<Attestation>, GeneratorError> {
-    Attestor::new(options, egress).attest().await.map(|reached| reached.found)
+pub async fn look_at(name: &'static str, options: AttestOptions, egress: Egress) -> Result<Arc<Attestation>, GeneratorError> {
+    Attestor::new(name, options, egress).attest().await.map(|reached| reached.found)
 }
 
 /// A server of language models that runs on this machine.
@@ -123,7 +125,7 @@ pub async fn find_servers(egress: &Egress) -> Vec<Found> {
     let mut found = Vec::new();
     for port in [11434, 8080, 1234, 8000] {
         let (host, address) = ("127.0.0.1".to_owned(), SocketAddr::from(([127, 0, 0, 1], port)));
-        let options = ClientOptions { pause: CONNECT, ..client_options() };
+        let options = ClientOptions { pause: CONNECT, ..client_options("generator") };
         let Ok(client) = egress.pinned_client(options, &Pinned { host, address }) else { continue };
         let root = format!("http://{address}");
         if let Ok(Some(models)) = timeout(CONNECT, servers::models(&client, &root)).await {
@@ -133,12 +135,13 @@ pub async fn find_servers(egress: &Egress) -> Vec<Found> {
     found
 }
 
-fn client_options() -> ClientOptions {
-    ClientOptions { name: "generator", redirects: Redirects::None, connect: CONNECT, pause: PAUSE, https_only: false }
+fn client_options(name: &'static str) -> ClientOptions {
+    ClientOptions { name, redirects: Redirects::None, connect: CONNECT, pause: PAUSE, https_only: false }
 }
 
 /// Finds out about one model.
 pub struct Attestor {
+    name: &'static str,
     options: AttestOptions,
     egress: Egress,
     place: OnceCell<Place>,
@@ -156,10 +159,10 @@ struct Place {
 }
 
 impl Attestor {
-    /// Nothing is asked yet.
-    pub fn new(options: AttestOptions, egress: Egress) -> Self {
+    /// Nothing is asked yet. What will be is counted under `name`.
+    pub fn new(name: &'static str, options: AttestOptions, egress: Egress) -> Self {
         let weights = Weights::new(options.file.clone());
-        Self { options, egress, place: OnceCell::new(), weights, process: Process::default(), last: Mutex::default() }
+        Self { name, options, egress, place: OnceCell::new(), weights, process: Process::default(), last: Mutex::default() }
     }
 
     /// What was found out last.
@@ -171,7 +174,7 @@ impl Attestor {
     ///
     /// # Errors
     /// If it cannot be reached, or is not what may be used.
-    pub(super) async fn attest(&self) -> Result<Reached, GeneratorError> {
+    pub async fn attest(&self) -> Result<Reached, GeneratorError> {
         let place = self.place.get_or_try_init(|| self.find()).await?;
         let asked = servers::look(&place.client, &place.root, &self.options);
         let seen =
@@ -216,7 +219,7 @@ impl Attestor {
             // Names such as `localhost` lead to two addresses, and servers often listen at one of them.
             _ => first_listening(&found).await?,
         };
-        let client = self.egress.pinned_client(client_options(), &Pinned { host, address });
+        let client = self.egress.pinned_client(client_options(self.name), &Pinned { host, address });
         let client = client.map_err(|error| GeneratorError::Failed(error.to_string()))?;
         let scheme = uri.scheme_str().unwrap_or("http");
         let authority = uri.authority().map(ToString::to_string).unwrap_or_default();

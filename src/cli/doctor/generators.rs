@@ -18,7 +18,7 @@ pub(super) fn generators(config: &Config) -> Vec<Check> {
         return vec![found(&runtime.block_on(answer::find_servers(&egress)))];
     }
     let attest = |generator: &Generator| {
-        let looked = runtime.block_on(answer::look_at(app::attest_options(generator), egress.clone()));
+        let looked = runtime.block_on(answer::look_at("generator", app::attest_options(generator), egress.clone()));
         match looked {
             Ok(attested) => good(generator, &attested),
             Err(error) => {

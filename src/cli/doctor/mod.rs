@@ -12,6 +12,7 @@ use crate::config::{Config, Environment, Loaded, format_size};
 
 mod generators;
 mod machine;
+mod speech;
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,7 @@ fn checks(loaded: &Loaded, environment: &Environment) -> Vec<Check> {
     checks.push(machine::sandbox());
     checks.extend(machine::optional_programs());
     checks.extend(generators::generators(config));
+    checks.extend(speech::speech(config));
     checks
 }
 

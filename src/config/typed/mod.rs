@@ -1,6 +1,7 @@
 //! The configuration as people write it: the shape of `strongroom.toml`, with the defaults. Its doc comments are the schema's.
 
 mod models;
+mod speech;
 mod tasks;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use models::{TypedGenerator, TypedGeneratorKind, TypedProvider, TypedProviderKind};
+pub use speech::{TypedLane, TypedSpeech, TypedTranscription};
 pub use tasks::{TypedTask, TypedTasks, TypedUsage};
 
 /// The settings of Strongroom.
@@ -42,6 +44,10 @@ pub struct Typed {
     pub log: TypedLog,
     /// Local language models that write answers, tried in this order.
     pub generator: Vec<TypedGenerator>,
+    /// Local servers that write recordings down. Without one recordings are not read.
+    pub speech: Vec<TypedSpeech>,
+    /// Which recordings go to which of them.
+    pub transcription: TypedTranscription,
     /// Cloud language models. Only the gate sends to them.
     pub provider: Vec<TypedProvider>,
     /// Which local models do which kind of task.
@@ -83,6 +89,8 @@ impl Default for Typed {
             embedding: TypedEmbedding::default(),
             log: TypedLog::default(),
             generator: Vec::new(),
+            speech: Vec::new(),
+            transcription: TypedTranscription::default(),
             provider: Vec::new(),
             tasks: TypedTasks::default(),
             usage: TypedUsage::default(),

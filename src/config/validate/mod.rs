@@ -13,6 +13,7 @@ use super::{ConfigError, Environment, parse_duration, parse_size, places};
 
 pub(super) mod models;
 mod network;
+mod speech;
 mod tasks;
 
 /// Deleted text has to be gone from every file within a day.
@@ -39,6 +40,8 @@ pub(super) fn validate(typed: &Typed, environment: &Environment) -> Result<Confi
         embedding: embedding(typed, &mut faults),
         log: log(typed, &mut faults),
         generators: models::generators(typed, environment, &mut faults),
+        speech: speech::speech(typed, environment, &mut faults),
+        transcription: speech::transcription(typed, &mut faults),
         providers: models::providers(typed, &mut faults),
         tasks: tasks::tasks(typed, &mut faults),
         usage: tasks::usage(typed, &mut faults),

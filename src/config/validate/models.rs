@@ -8,7 +8,7 @@ use axum::http::Uri;
 
 use super::{Faults, NAME_RULE, is_collection_name, tasks};
 use crate::config::keys::nearest;
-use crate::config::typed::{Typed, TypedGenerator, TypedProvider};
+use crate::config::typed::{Typed, TypedProvider};
 use crate::config::valid::{Collection, Generator, Policy, Provider, Secret};
 use crate::config::{Environment, parse_duration};
 
@@ -20,20 +20,7 @@ pub(super) fn generators(typed: &Typed, environment: &Environment, faults: &mut 
         if from.model.trim().is_empty() {
             faults.add("generator.model", format!("that of {:?} is empty", from.name));
         }
-        let api_key = match &from.api_key_env {
-            None => None,
-            Some(variable) if !is_variable(variable) => {
-                not_a_variable("generator.api_key_env", &from.name, faults);
-                None
-            }
-            Some(variable) => match environment.variables.get(variable).filter(|key| !key.is_empty()) {
-                Some(key) => Some(Secret(key.clone())),
-                None => {
-                    faults.add("generator.api_key_env", format!("the variable {variable} of {:?} is not set", from.name));
-                    None
-                }
-            },
-        };
+        let api_key = api_key("generator", &from.name, from.api_key_env.as_ref(), environment, faults);
         let timeout = faults.take("generator.timeout", parse_duration(&from.timeout), Duration::from_secs(60));
         if timeout < Duration::from_millis(100) || timeout > Duration::from_secs(3600) {
             faults.add("generator.timeout", format!("{:?} is out of range: from 100ms to 1h", from.timeout));
@@ -51,14 +38,14 @@ pub(super) fn generators(typed: &Typed, environment: &Environment, faults: &mut 
         generators.push(Generator {
             name: from.name.clone(),
             kind: from.kind,
-            url: near(from, faults),
+            url: near("generator", &from.url, from.private, faults),
             model: from.model.clone(),
             api_key,
             private: from.private,
             context: from.context.map(|tokens| usize::try_from(tokens).unwrap_or(usize::MAX)),
             answer_tokens: usize::try_from(from.answer_tokens).unwrap_or(usize::MAX),
             timeout,
-            digest: digest(from, faults),
+            digest: digest("generator", from.digest.as_ref(), faults),
             file: from.file.clone(),
             shared_cache: from.shared_cache,
             watts: tasks::amount("generator.watts", from.watts, faults),
@@ -67,33 +54,54 @@ pub(super) fn generators(typed: &Typed, environment: &Environment, faults: &mut 
     generators
 }
 
-/// The digest that a generator is pinned to.
-fn digest(from: &TypedGenerator, faults: &mut Faults) -> Option<String> {
-    let digest = from.digest.as_ref()?;
+/// The key that a local server wants, from the variable that is named.
+pub(super) fn api_key(
+    section: &str,
+    name: &str,
+    variable: Option<&String>,
+    environment: &Environment,
+    faults: &mut Faults,
+) -> Option<Secret> {
+    let variable = variable?;
+    let setting = format!("{section}.api_key_env");
+    if !is_variable(variable) {
+        not_a_variable(&setting, name, faults);
+        return None;
+    }
+    let key = environment.variables.get(variable).filter(|key| !key.is_empty());
+    if key.is_none() {
+        faults.add(&setting, format!("the variable {variable} of {name:?} is not set"));
+    }
+    key.map(|key| Secret(key.clone()))
+}
+
+/// The digest that a model is pinned to.
+pub(super) fn digest(section: &str, digest: Option<&String>, faults: &mut Faults) -> Option<String> {
+    let digest = digest?;
     let hexadecimal = digest.strip_prefix("sha256:").unwrap_or_default();
     if hexadecimal.len() != 64 || !hexadecimal.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        faults.add("generator.digest", format!("{digest:?} is not `sha256:` and 64 hexadecimal digits"));
+        faults.add(&format!("{section}.digest"), format!("{digest:?} is not `sha256:` and 64 hexadecimal digits"));
     }
     Some(digest.to_ascii_lowercase())
 }
 
-/// The address of a generator. Documents are sent there, so it is on this machine, or on a private network if that is said. A name
-/// is looked up when the generator is first asked, and held to the same.
-fn near(from: &TypedGenerator, faults: &mut Faults) -> String {
-    let Some((url, place)) = url("generator.url", &from.url, faults) else {
+/// The address of a local server. Documents are sent there, so it is on this machine, or on a private network if that is said. A
+/// name is looked up when the server is first asked, and held to the same.
+pub(super) fn near(section: &str, text: &str, private: bool, faults: &mut Faults) -> String {
+    let Some((url, place)) = url(&format!("{section}.url"), text, faults) else {
         return String::new();
     };
     let remedy = match place.address {
         _ if place.loopback => None,
-        Some(address) if is_private(address) && from.private => None,
+        Some(address) if is_private(address) && private => None,
         Some(address) if is_private(address) => Some("is on another machine: add `private = true` if that is yours"),
         Some(_) => {
-            Some("is on the public internet, where no document is sent: a generator is on this machine or a private network")
+            Some("is on the public internet, where no document is sent: such a server is on this machine or a private network")
         }
         None => None,
     };
     if let Some(remedy) = remedy {
-        faults.add("generator.url", format!("{:?} {remedy}", from.url));
+        faults.add(&format!("{section}.url"), format!("{text:?} {remedy}"));
     }
     url
 }
@@ -169,7 +177,7 @@ fn provider(from: &TypedProvider, faults: &mut Faults) -> Provider {
     }
 }
 
-fn named<'a>(section: &str, name: &'a str, names: &mut BTreeSet<&'a str>, faults: &mut Faults) {
+pub(super) fn named<'a>(section: &str, name: &'a str, names: &mut BTreeSet<&'a str>, faults: &mut Faults) {
     if name.trim().is_empty() {
         faults.add(&format!("{section}.name"), "is empty: each needs a name of its own");
     } else if !names.insert(name) {

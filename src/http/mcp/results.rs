@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::answer::{Citation, GeneratorInfo};
 use crate::ask::Asked;
+use crate::http::recordings;
 use crate::http::source::{name, source};
 use crate::retrieve::{Found, Hit};
 
@@ -35,6 +36,9 @@ pub(super) struct Passage {
     pub title: String,
     /// 1-based page that it begins on; null where the format has none.
     pub page: Option<u32>,
+    /// Of a recording: when it is said, `00:12:05-00:12:40`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
     /// Its first character in the document's text.
     pub start: u64,
     /// One past its last character.
@@ -70,6 +74,7 @@ impl SearchResult {
         let mut text = String::new();
         for passage in &self.passages {
             let page = passage.page.map(|page| format!(", page {page}")).unwrap_or_default();
+            let page = passage.time.as_ref().map(|time| format!(", {time}")).unwrap_or(page);
             let Passage { n, title, collection, path, start, end, .. } = passage;
             text.push_str(&format!(
                 "[{n}] {title} ({collection}: {path}{page}, characters {start}-{end})\n{}\n\n",
@@ -98,6 +103,7 @@ impl Passage {
             collection: hit.collection_name,
             path: hit.document.path,
             page: hit.page,
+            time: recordings::clocks(&hit.moments),
             start: hit.span.start,
             end: hit.span.end,
             text: hit.text,
@@ -157,6 +163,9 @@ pub(super) struct Cited {
     pub title: String,
     /// 1-based page; null where the format has none.
     pub page: Option<u32>,
+    /// Of a recording: when it is said, `00:12:05-00:12:40`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
     /// The quote's first character in the document's text.
     pub start: u64,
     /// One past its last character.
@@ -175,6 +184,7 @@ impl From<Citation> for Cited {
             path: citation.document.path,
             title: citation.document.title,
             page: citation.page,
+            time: recordings::clocks(&citation.moments),
             start: citation.span.start,
             end: citation.span.end,
             quote: citation.quote,

@@ -276,6 +276,7 @@ mod tests {
             page: Some(12),
             span: Span { start: 7, end: 13 },
             quote: "ninety".into(),
+            moments: Vec::new(),
             verified: true,
             score: 0.5,
             pointer: None,

@@ -14,9 +14,11 @@ mod tasks;
 
 use std::sync::Arc;
 
+use axum::extract::DefaultBodyLimit;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::UtoipaMethodRouterExt;
 use utoipa_axum::routes;
 
 use super::Context;
@@ -52,7 +54,7 @@ pub(super) fn described() -> OpenApiRouter<Arc<Context>> {
         .routes(routes!(chat::chat_completion))
         .routes(routes!(embeddings::create_embeddings))
         .routes(routes!(rerank::rerank))
-        .routes(routes!(audio::transcribe))
+        .routes(routes!(audio::transcribe).layer(DefaultBodyLimit::max(audio::MOST)))
         .routes(routes!(loader::load_document))
         .routes(routes!(filter::filter_inlet))
         .routes(routes!(filter::filter_outlet))

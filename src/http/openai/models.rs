@@ -1,11 +1,12 @@
 //! What stands in the list of models: `strongroom` for all that the caller may read, `strongroom/<collection>` for one, and the
-//! embedding model.
+//! embedding model, and the lanes in which recordings are written down.
 
 use axum::Json as Reply;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
+use strongroom_ingest::model::Lane;
 use utoipa::ToSchema;
 
 use super::filter;
@@ -18,6 +19,10 @@ use crate::http::{Context, Shared, blocking};
 pub(super) const ALL: &str = "strongroom";
 /// The embedding model, whichever it is.
 pub(super) const EMBED: &str = "strongroom-embed";
+
+/// The speech servers of either lane.
+pub(super) const FAST: &str = "strongroom-fast";
+pub(super) const ACCURATE: &str = "strongroom-accurate";
 
 /// A list of models.
 #[derive(Debug, Serialize, ToSchema)]
@@ -90,6 +95,9 @@ async fn models(context: &Context, access: &Access) -> Result<Vec<Model>, Proble
     if context.door.ask.embedding_model().is_some() {
         models.push(Model::new(EMBED.into()));
     }
+    let lanes = [(FAST, Lane::Fast), (ACCURATE, Lane::Accurate)];
+    let served = |(_, lane): &(&str, Lane)| context.door.speech.as_ref().is_some_and(|speech| speech.has(*lane));
+    models.extend(lanes.iter().filter(|lane| served(lane)).map(|(name, _)| Model::new((*name).into())));
     if !context.door.filter.is_empty() {
         let pipeline = json!({ "type": "filter", "pipelines": ["*"], "priority": 0, "valves": false });
         models.push(Model { name: "Strongroom filter".into(), pipeline: Some(pipeline), ..Model::new(filter::ID.into()) });

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use strongroom_ingest::index::records::CollectionRecord;
 
 use super::request::Payload;
+use crate::http::recordings;
 use crate::http::source::{name, source};
 use crate::retrieve::Hit;
 
@@ -47,6 +48,9 @@ fn content(hit: &Hit, base: Option<&str>) -> Value {
     if let Some(page) = hit.page {
         // 0-based here, and only here: that is how those who made this payload's shape count.
         metadata["page"] = json!(page.saturating_sub(1));
+    }
+    if let Some((start, end)) = recordings::seconds(&hit.moments) {
+        metadata["time"] = json!({ "start": start, "end": end });
     }
     if !hit.heading_path.is_empty() {
         metadata["heading"] = json!(hit.heading_path);

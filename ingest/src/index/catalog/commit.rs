@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::documents::blob;
 use super::versions::{Committed, NewChunk, NewVersion, Unreadable, add_change, hide, last_seq};
-use super::{Catalog, members, schema, vectors};
+use super::{Catalog, members, recordings, schema, vectors};
 use crate::index::IndexError;
 use crate::model::{DocumentId, Seq, Sha256};
 
@@ -68,6 +68,7 @@ pub(super) fn insert_version(
             chunk.text
         ])?;
     }
+    recordings::insert(tx, version, new)?;
     Ok(version)
 }
 
@@ -128,6 +129,7 @@ impl Catalog {
                  SELECT id - ?1 + ?2, ?3, page, heading_path, start, end, hash, text FROM chunks WHERE id >= ?1 AND id < ?1 + ?4",
             )?
             .execute([from, first, version, chunks])?;
+            recordings::copy(tx, source, version)?;
             stage(tx, id, version).map(Some)
         })
     }

@@ -9,6 +9,7 @@ mod members;
 mod passwords;
 mod purge;
 mod reads;
+mod recordings;
 mod schema;
 mod vectors;
 mod versions;

@@ -1,6 +1,6 @@
 //! Takes what is hidden out of the catalog for good: rows overwritten, the log cut, so that a raw-byte search finds nothing.
 
-use super::Catalog;
+use super::{Catalog, recordings};
 use crate::index::IndexError;
 use crate::model::Seq;
 
@@ -44,6 +44,7 @@ impl Catalog {
                 )? as u64;
                 tx.execute("DELETE FROM temp.gone_hashes", [])?;
             }
+            recordings::purge(tx, upto)?;
             tx.execute(
                 "DELETE FROM changes WHERE seq <= ?1 AND version IN
                     (SELECT id FROM versions WHERE state = 'hidden' AND gone_seq <= ?1)",

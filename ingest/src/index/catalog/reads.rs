@@ -7,7 +7,7 @@ use rusqlite::types::Value;
 use rusqlite::{Row, Rows, Transaction, params, params_from_iter};
 
 use super::documents::{blob, id_of, sha_of, state_of};
-use super::{Catalog, ChangeKind, ChangeRow, members};
+use super::{Catalog, ChangeKind, ChangeRow, members, recordings};
 use crate::index::IndexError;
 use crate::index::records::{Counts, DocumentFilter, DocumentPage, DocumentRecord, DocumentRef, LiveChunk, StoredChunk};
 use crate::model::{ChunkId, DocumentId, DocumentState, Scope, Seq, Span, TextHash, VersionId};
@@ -15,7 +15,9 @@ use crate::model::{ChunkId, DocumentId, DocumentState, Scope, Seq, Span, TextHas
 /// The columns that [`record`] reads.
 pub(super) const RECORD: &str = "SELECT d.id, d.path, d.state, d.reason, d.detail, d.sha256, d.bytes, d.modified_ns,
     d.indexed_at, d.live, v.title, v.media_type, v.pages, v.missing_pages, v.chunks, d.parent IS NOT NULL, v.author,
-    v.written_at, v.note, v.engines, v.qualities FROM documents d LEFT JOIN versions v ON v.id = d.live";
+    v.written_at, v.note, v.engines, v.qualities, s.lane, s.chosen_by, s.name, s.model, s.endpoint, s.server, s.process, s.digest,
+    s.language, s.length_ms
+    FROM documents d LEFT JOIN versions v ON v.id = d.live LEFT JOIN scribes s ON s.version = v.id";
 
 const LIVE_CHUNK: &str = "SELECT c.id, c.version, c.id - v.first_chunk, c.page, c.heading_path, c.start, c.end, c.text, c.hash,
     d.id, d.path, v.title FROM chunks c JOIN versions v ON v.id = c.version JOIN documents d ON d.id = v.document";
@@ -60,6 +62,7 @@ pub(super) fn record(row: &Row<'_>) -> Result<DocumentRecord, IndexError> {
         note: row.get(18)?,
         engines: row.get(19)?,
         qualities: row.get::<_, Option<String>>(20)?.map_or_else(Vec::new, |text| qualities(&text)),
+        scribe: recordings::scribe(row, 21)?,
     })
 }
 

@@ -6,10 +6,10 @@ use super::damaged;
 use crate::index::IndexError;
 
 /// Version of the tables below, kept in SQLite's `user_version`.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Step `i` brings format `i` to `i + 1`; a new catalog takes them all.
-const STEPS: [&str; FORMAT as usize] = [FIRST, SECOND];
+const STEPS: [&str; FORMAT as usize] = [FIRST, SECOND, THIRD];
 
 /// Chunk ids of a version are `first_chunk .. first_chunk + chunks`; AUTOINCREMENT keeps ids from being used again.
 /// `documents.live` answers searches; `documents.staged` waits until both indexes have it. `queued` orders what is pending.
@@ -84,6 +84,31 @@ CREATE INDEX documents_parent ON documents(parent) WHERE parent IS NOT NULL;
 CREATE TABLE passwords (path TEXT NOT NULL, secret TEXT NOT NULL, PRIMARY KEY (path, secret)) WITHOUT ROWID;
 ";
 
+/// Who wrote a recording down, and when each piece of what was written is said: characters of the text, milliseconds.
+const THIRD: &str = "
+CREATE TABLE scribes (
+    version INTEGER PRIMARY KEY,
+    lane TEXT NOT NULL,
+    chosen_by TEXT NOT NULL,
+    name TEXT NOT NULL,
+    model TEXT NOT NULL,
+    endpoint TEXT NOT NULL,
+    server TEXT NOT NULL,
+    process TEXT,
+    digest TEXT,
+    language TEXT,
+    length_ms INTEGER
+);
+CREATE TABLE moments (
+    version INTEGER NOT NULL,
+    start INTEGER NOT NULL,
+    end INTEGER NOT NULL,
+    start_ms INTEGER NOT NULL,
+    end_ms INTEGER NOT NULL,
+    PRIMARY KEY (version, start)
+) WITHOUT ROWID;
+";
+
 /// What every writing connection is set to.
 pub(super) fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
@@ -114,7 +139,9 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), IndexError> {
         transaction.commit()?;
     }
     // Touches every table, so that a file overwritten or cut short is mostly found now; the rest shows when it is read.
-    for table in ["meta", "documents", "versions", "chunks", "fingerprints", "vectors", "changes", "passwords"] {
+    let tables =
+        ["meta", "documents", "versions", "chunks", "fingerprints", "vectors", "changes", "passwords", "scribes", "moments"];
+    for table in tables {
         let mut statement = connection.prepare(&format!("SELECT 1 FROM {table} LIMIT 1")).map_err(damaged)?;
         statement.query([]).and_then(|mut rows| rows.next().map(|_| ())).map_err(damaged)?;
     }

@@ -1,6 +1,7 @@
 //! The catalog's promises, tried on a real file: what each transaction leaves behind, and what it refuses.
 
 mod members;
+mod recordings;
 
 use super::*;
 use crate::index::records::DocumentFilter;

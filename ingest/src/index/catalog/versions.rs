@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::Catalog;
 use super::documents::now_ns;
 use crate::index::IndexError;
-use crate::model::{Chunk, ChunkId, Fingerprint, Reason, Seq, Sha256, TextHash, VersionId};
+use crate::model::{Chunk, ChunkId, Fingerprint, Moment, Reason, Scribe, Seq, Sha256, TextHash, VersionId};
 
 /// A chunk on its way into the catalog.
 #[derive(Clone, Debug)]
@@ -41,6 +41,10 @@ pub struct NewVersion {
     pub note: Option<String>,
     /// How much like text each page is, in percent; none where nobody judged.
     pub qualities: Vec<Option<u8>>,
+    /// Of a recording: when each piece of its text is said.
+    pub moments: Vec<Moment>,
+    /// Of a recording: who wrote it down.
+    pub scribe: Option<Scribe>,
     /// What was found inside it, at all depths. Empty in what is itself a member.
     pub members: Vec<NewMember>,
     /// All of its chunks, in order.
