@@ -45,7 +45,7 @@ fn run() -> Outcome {
     println!("first token bench: {chunks} seeded chunks, all-MiniLM-L6-v2 int8, {cores} cores, own code as in profile dev");
     let home = tempfile::tempdir()?;
     let data = home.path().join("data");
-    searching::filled(&data, chunks)?;
+    searching::fill_with(&data, chunks)?;
     for context in [2_048, 16_384] {
         measure(&data, context)?;
     }
