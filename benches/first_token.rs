@@ -45,7 +45,7 @@ fn run() -> Outcome {
     println!("first token bench: {chunks} seeded chunks, all-MiniLM-L6-v2 int8, {cores} cores, own code as in profile dev");
     let home = tempfile::tempdir()?;
     let data = home.path().join("data");
-    searching::filled(&data, chunks)?;
+    searching::fill_with(&data, chunks)?;
     for context in [2_048, 16_384] {
         measure(&data, context)?;
     }
@@ -60,7 +60,7 @@ fn measure(data: &std::path::Path, context: usize) -> Outcome {
     let config = config(relay.address, "small", "answer_tokens = 32");
     let server = Server::start(data, Start { config: &config, ..Start::default() });
     let (mut ours, mut theirs, mut between) = (Vec::new(), Vec::new(), Vec::new());
-    let mut tokens = 0;
+    let (mut searching, mut tokens) = (Vec::new(), 0);
     for (number, text) in fill::questions(WARM_UP + PAIRS).into_iter().enumerate() {
         let question = json!({ "question": format!("{text}."), "collections": [fill::NAME], "stream": true }).to_string();
         relay.forget();
@@ -74,7 +74,11 @@ fn measure(data: &std::path::Path, context: usize) -> Outcome {
         let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
         let body = body.get(..length.unwrap_or(body.len())).ok_or("the request was cut")?;
         let (straight, told) = first(relay.address, "/v1/chat/completions", body, "\"delta\":{\"content\":\"")?;
+        // A part of ours, for whoever wants to know where it goes.
+        let search = json!({ "query": text, "collections": [fill::NAME], "mode": "hybrid", "limit": 10 }).to_string();
+        let (searched, _) = first(server.address, "/api/v1/search", &search, "\"hits\"")?;
         if number >= WARM_UP {
+            searching.push(searched);
             ours.push(through);
             theirs.push(straight);
             between.push(through.saturating_sub(straight));
@@ -86,6 +90,7 @@ fn measure(data: &std::path::Path, context: usize) -> Outcome {
     println!("  through Strongroom       {}", Times(ours));
     println!("  straight at llama.cpp    {}", Times(theirs));
     println!("  between, pair by pair    {}", Times(between));
+    println!("  a search alone           {}", Times(searching));
     Ok(())
 }
 

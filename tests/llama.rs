@@ -68,7 +68,7 @@ fn a_llama_cpp_is_attested_and_its_answer_is_streamed_through_both_doors() {
         tiny_model().display()
     );
     let server = started(&home, &llama.config("small", &more));
-    let told = answer(&server, QUESTION, "acme");
+    let mut told = answer(&server, QUESTION, "acme");
     assert_eq!((&told["answer"], &told["grounded"]), (&json!(REPLY), &json!(true)), "{told}");
     assert_eq!((&told["citations"][0]["quote"], &told["left_out"]), (&json!(SENTENCE), &json!(0)), "{told}");
     let (generator, attested) = (&told["generator"], &told["generator"]["attested"]);
@@ -88,7 +88,14 @@ fn a_llama_cpp_is_attested_and_its_answer_is_streamed_through_both_doors() {
     let words: Vec<Value> = events(&streamed, "answer");
     assert!(words.len() >= 3, "{streamed}");
     assert_eq!(words.iter().filter_map(|event| event["delta"].as_str()).collect::<String>(), REPLY);
-    assert_eq!(events(&streamed, "done"), [told]);
+    let mut done = events(&streamed, "done");
+    let prompt = told["audit"]["reported_tokens"]["prompt"].as_u64();
+    assert!(prompt.is_some_and(|tokens| tokens > 200), "llama.cpp's own count of the prompt is told: {told}");
+    // Each has a trail of its own.
+    for told in [&mut told, &mut done[0]] {
+        told.as_object_mut().unwrap().remove("audit");
+    }
+    assert_eq!(done, [told]);
     let streamed = server.request("POST", "/v1/chat/completions", Some(&chat(QUESTION, true))).text();
     let chunks: Vec<Value> = streamed
         .lines()
@@ -355,4 +362,27 @@ fn an_answer_whose_prompt_was_not_read_anew_is_thrown_away_before_its_first_word
     let streamed = server.request("POST", "/api/v1/answers", Some(&question(QUESTION, "acme", true))).text();
     let words: Vec<Value> = events(&streamed, "answer");
     assert!(words.len() == 1 && words[0]["delta"].as_str().unwrap().contains(SENTENCE), "{streamed}");
+}
+
+#[test]
+fn a_llama_cpp_is_held_to_a_schema() {
+    let home = tempfile::tempdir().unwrap();
+    let llama = Llama::start(json!({ "n_ctx": 4096 }));
+    let server = started(&home, &llama.config("small", "answer_tokens = 128"));
+    // The tiny model knows no JSON: what comes is what the schema leaves it no choice about.
+    let schema = json!({
+        "type": "object", "required": ["party", "rent", "signed"], "additionalProperties": false,
+        "properties": { "party": { "const": "Acme Holdings" }, "rent": { "enum": ["four thousand euros"] }, "signed": { "type": "null" } },
+    });
+    let order = json!({
+        "task": "extract", "collections": ["acme"], "documents": ["lease.txt"], "instruction": "Take out what is in it.", "schema": schema,
+    });
+    let reply = server.request("POST", "/api/v1/tasks", Some(&order));
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let done = reply.json();
+    assert_eq!(done["result"], json!({ "party": "Acme Holdings", "rent": "four thousand euros", "signed": null }));
+    assert_eq!((&done["audit"]["calls"], &done["audit"]["repaired"]), (&json!(1), &json!(false)), "{done}");
+    let quotes: BTreeSet<&str> =
+        done["citations"].as_array().unwrap().iter().filter_map(|one| one["pointer"].as_str()).collect();
+    assert_eq!(quotes, BTreeSet::from(["/party", "/rent"]), "{done}");
 }

@@ -21,16 +21,13 @@ pub type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 const SEARCHES: usize = 1_000;
 
 pub fn run() -> Outcome {
-    disable_telemetry();
-    strongroom::egress::install_crypto();
     let chunks = std::env::var("STRONGROOM_BENCH_CHUNKS").ok().and_then(|text| text.parse().ok()).unwrap_or(100_000);
     let cores = std::thread::available_parallelism()?;
     println!("query bench: {chunks} seeded chunks, all-MiniLM-L6-v2 int8, {cores} cores, own code as in profile dev");
     let home = tempfile::tempdir()?;
     let data = home.path().join("data");
-    let embedder = model()?;
-    in_process(&seeded(&data, &embedder, chunks)?, &embedder)?;
-    drop(embedder);
+    fill_with(&data, chunks)?;
+    in_process(&open(&data)?, &model()?)?;
     server::measure(&data)?;
     let many = home.path().join("many");
     fill::many(&*open(&many)?, &model()?, 300, 20)?;
@@ -41,20 +38,14 @@ pub fn run() -> Outcome {
     Ok(())
 }
 
-/// Leaves a filled store in that folder.
-#[allow(dead_code)] // Each bench that shares this uses a part of it.
-pub fn filled(data: &Path, chunks: usize) -> Outcome {
+/// Leaves a store of so many chunks in that folder.
+pub fn fill_with(data: &Path, chunks: usize) -> Outcome {
     disable_telemetry();
     strongroom::egress::install_crypto();
-    seeded(data, &model()?, chunks).map(drop)
-}
-
-fn seeded(data: &Path, embedder: &Embedder, chunks: usize) -> Outcome<Arc<Store>> {
-    let store = open(data)?;
     let began = Instant::now();
-    fill::large(&store, embedder, chunks)?;
+    fill::large(&*open(data)?, &model()?, chunks)?;
     println!("filled in {:.1} s (vectors are seeded, not embedded)", began.elapsed().as_secs_f64());
-    Ok(store)
+    Ok(())
 }
 
 fn open(data: &Path) -> Outcome<Arc<Store>> {
