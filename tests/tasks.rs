@@ -224,3 +224,43 @@ fn an_answer_explains_what_its_generator_was_shown() {
     assert_eq!(answer["left_out"], passages.len() - shown);
     assert_eq!(answer["audit"]["spans"].as_array().unwrap().len(), shown);
 }
+
+#[test]
+fn a_scorecard_grades_each_generator_and_compares_with_the_run_before() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    let right = Generator::start(Play::Words(vec!["The notice ", "period is ninety days [1]."]));
+    let wrong = Generator::start(Play::Words(vec!["The notice period is seven days [1]."]));
+    let config = [right.config("right", ""), wrong.config("wrong", "")].concat();
+    let server = started(&home, &config);
+    let file = home.path().join("own.toml");
+    std::fs::write(home.path().join("facts.txt"), "ninety\ndays\n").unwrap();
+    let tasks = "[[task]]\nname = \"notice\"\nquestion = \"What is the notice period for termination of the lease?\"\n\
+                 collections = [\"acme\"]\ngrade = \"contains\"\nexpect_file = \"facts.txt\"\n";
+    std::fs::write(&file, tasks).unwrap();
+    let settings = home.path().join("strongroom.toml");
+    std::fs::write(&settings, &config).unwrap();
+    let run = |more: &[&str]| {
+        let arguments = [&["--config", settings.to_str().unwrap(), "scorecard"], more].concat();
+        let output = command(&data, &arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let card: Value = serde_json::from_str(&run(&[file.to_str().unwrap(), "--json"])).unwrap();
+    let of = |card: &Value, name: &str| {
+        card["summary"].as_array().unwrap().iter().find(|row| row["generator"] == name).unwrap().clone()
+    };
+    assert_eq!((&of(&card, "right")["quality"], &of(&card, "wrong")["quality"]), (&json!(1.0), &json!(0.5)), "{card}");
+    assert!(of(&card, "right")["first_token_ms"].is_number(), "{card}");
+    wrong.then(Play::Answers(500, ""));
+    let told = run(&[file.to_str().unwrap()]);
+    assert!(told.contains("-0.50") && told.contains("wrong did not do \"notice\""), "{told}");
+    let history: Value = serde_json::from_str(&run(&["--history", "--json"])).unwrap();
+    assert_eq!(history.as_array().unwrap().len(), 2);
+    // What is kept holds no answers.
+    assert!(!history.to_string().contains("ninety"), "{history}");
+    std::fs::write(&file, tasks.replace("contains", "guess")).unwrap();
+    let refused = command(&data, &["--config", settings.to_str().unwrap(), "scorecard", file.to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(2), "{}", String::from_utf8_lossy(&refused.stderr));
+    drop(server);
+}
