@@ -14,7 +14,7 @@ use strongroom_ingest::index::records::DocumentFilter;
 use strongroom_ingest::index::{Collection, IndexError, Store};
 use strongroom_ingest::model::{CollectionId, Reach};
 
-use crate::answer::{Answer, Cancel, Completed, GeneratorError, GeneratorInfo, Job, Turn};
+use crate::answer::{Answer, Cancel, Completed, GeneratorError, GeneratorInfo, Held, Job, Turn};
 use attempt::{Attempt, generated, tell_failure};
 pub use failure::AskError;
 use material::Material;
@@ -75,6 +75,15 @@ pub enum Step<'a> {
     Words(&'a str),
     /// The words so far are void: another generator begins.
     Anew,
+    /// A generator cannot begin yet.
+    Held {
+        /// Its name in the configuration.
+        generator: &'a str,
+        /// Why.
+        why: Held,
+        /// How long it has not.
+        seconds: u64,
+    },
 }
 
 /// Answers questions over the store. Cheap to clone. Every method blocks: call it off the async threads.

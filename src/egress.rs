@@ -1,10 +1,10 @@
-//! The one place where outbound HTTP clients are made: each has a name, and what leaves through it is counted.
+//! The one place where outbound clients are made: each has a name, and what leaves through it is counted.
 //!
 //! No client takes a proxy from the environment, and none follows a redirect unless the hosts that it may be sent to are written
 //! down where it is made.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub enum EgressError {
     #[error("cannot make the {name} client: {reason}")]
     Client {
         /// The client's name.
-        name: &'static str,
+        name: Arc<str>,
         /// Why.
         reason: String,
     },
@@ -35,7 +35,7 @@ pub enum EgressError {
     #[error("{name}: {reason}")]
     Request {
         /// The client's name.
-        name: &'static str,
+        name: Arc<str>,
         /// Why, with what lies under it.
         reason: String,
     },
@@ -55,7 +55,7 @@ pub struct Counts {
 /// Makes clients and keeps their counts. Clones share the counts.
 #[derive(Clone, Default)]
 pub struct Egress {
-    counts: Arc<Mutex<BTreeMap<&'static str, Counts>>>,
+    counts: Arc<Mutex<BTreeMap<Arc<str>, Counts>>>,
     proxy: Option<String>,
 }
 
@@ -70,9 +70,9 @@ pub enum Redirects {
 
 /// How a client behaves.
 #[derive(Clone, Copy, Debug)]
-pub struct ClientOptions {
+pub struct ClientOptions<'a> {
     /// Under which its requests are counted.
-    pub name: &'static str,
+    pub name: &'a str,
     /// Where it may be sent on to.
     pub redirects: Redirects,
     /// How long making a connection may take.
@@ -99,40 +99,66 @@ impl Egress {
     }
 
     /// Makes a client. [`install_crypto`] must have been called.
-    pub fn client(&self, options: ClientOptions) -> Result<Client, EgressError> {
-        let name = options.name;
-        let failed = |error: reqwest::Error| EgressError::Client { name, reason: chain(&error.without_url()) };
+    pub fn client(&self, options: ClientOptions<'_>) -> Result<Client, EgressError> {
+        let name: Arc<str> = options.name.into();
+        let failed = not_made(&name);
         let mut builder = plain(options);
         if let Some(proxy) = &self.proxy {
-            builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(failed)?);
+            builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(&failed)?);
         }
-        Ok(Client { http: builder.build().map_err(failed)?, name, counts: Arc::clone(&self.counts) })
+        let http = builder.build().map_err(&failed)?;
+        Ok(Client { http, name, counts: Arc::clone(&self.counts) })
     }
 
     /// Makes a client that asks no name service: `pinned.host` is at `pinned.address`, and no proxy stands between.
-    pub fn pinned_client(&self, options: ClientOptions, pinned: &Pinned) -> Result<Client, EgressError> {
-        let name = options.name;
-        let failed = |error: reqwest::Error| EgressError::Client { name, reason: chain(&error.without_url()) };
+    pub fn pinned_client(&self, options: ClientOptions<'_>, pinned: &Pinned) -> Result<Client, EgressError> {
+        let name: Arc<str> = options.name.into();
+        let failed = not_made(&name);
         let http = plain(options).resolve(&pinned.host, pinned.address).build().map_err(failed)?;
         Ok(Client { http, name, counts: Arc::clone(&self.counts) })
     }
 
     /// Makes a client for a Unix socket on this machine; the host in its addresses means nothing.
     #[cfg(unix)]
-    pub fn socket_client(&self, options: ClientOptions, socket: &std::path::Path) -> Result<Client, EgressError> {
-        let name = options.name;
-        let failed = |error: reqwest::Error| EgressError::Client { name, reason: chain(&error.without_url()) };
+    pub fn socket_client(&self, options: ClientOptions<'_>, socket: &std::path::Path) -> Result<Client, EgressError> {
+        let name: Arc<str> = options.name.into();
+        let failed = not_made(&name);
         let http = plain(options).unix_socket(socket.to_path_buf()).build().map_err(failed)?;
         Ok(Client { http, name, counts: Arc::clone(&self.counts) })
     }
 
+    /// Sends one datagram, also to all of a network, and counts it under that name.
+    pub async fn datagram(&self, name: &str, to: SocketAddr, bytes: &[u8]) -> Result<(), EgressError> {
+        let from: SocketAddr = if to.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
+        let sending = async {
+            let socket = tokio::net::UdpSocket::bind(from).await?;
+            socket.set_broadcast(true)?;
+            socket.send_to(bytes, to).await
+        };
+        let sent = sending.await.map_err(|error| EgressError::Request { name: name.into(), reason: error.to_string() })?;
+        count(&self.counts, &name.into(), |counts| {
+            counts.requests += 1;
+            counts.sent += sent as u64;
+        });
+        Ok(())
+    }
+
     /// What each client has done so far, by name.
-    pub fn counts(&self) -> BTreeMap<&'static str, Counts> {
+    pub fn counts(&self) -> BTreeMap<Arc<str>, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-fn plain(options: ClientOptions) -> reqwest::ClientBuilder {
+fn count(counts: &Mutex<BTreeMap<Arc<str>, Counts>>, name: &Arc<str>, add: impl FnOnce(&mut Counts)) {
+    add(counts.lock().unwrap_or_else(PoisonError::into_inner).entry(Arc::clone(name)).or_default());
+}
+
+fn not_made(name: &Arc<str>) -> impl Fn(reqwest::Error) -> EgressError + use<> {
+    let name = Arc::clone(name);
+    move |error| EgressError::Client { name: Arc::clone(&name), reason: chain(&error.without_url()) }
+}
+
+fn plain(options: ClientOptions<'_>) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .user_agent(concat!("strongroom/", env!("CARGO_PKG_VERSION")))
         // Clears the environment's proxy; one that was configured is set after this.
@@ -170,8 +196,8 @@ pub type Pieces = Pin<Box<dyn futures_util::Stream<Item = std::io::Result<Vec<u8
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
-    name: &'static str,
-    counts: Arc<Mutex<BTreeMap<&'static str, Counts>>>,
+    name: Arc<str>,
+    counts: Arc<Mutex<BTreeMap<Arc<str>, Counts>>>,
 }
 
 impl Client {
@@ -201,11 +227,11 @@ impl Client {
     }
 
     fn count(&self, add: impl FnOnce(&mut Counts)) {
-        add(self.counts.lock().unwrap_or_else(PoisonError::into_inner).entry(self.name).or_default());
+        count(&self.counts, &self.name, add);
     }
 
     fn failed(&self, error: reqwest::Error) -> EgressError {
-        EgressError::Request { name: self.name, reason: chain(&error.without_url()) }
+        EgressError::Request { name: Arc::clone(&self.name), reason: chain(&error.without_url()) }
     }
 }
 
@@ -246,7 +272,7 @@ impl Response {
         while let Some(chunk) = self.chunk().await? {
             if body.len() + chunk.len() > most {
                 let reason = format!("the answer is longer than {most} bytes");
-                return Err(EgressError::Request { name: self.client.name, reason });
+                return Err(EgressError::Request { name: Arc::clone(&self.client.name), reason });
             }
             body.extend_from_slice(&chunk);
         }

@@ -1,6 +1,7 @@
 //! The integration tests, one binary: each module is a subject, tried from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr, missing_docs)]
 
+mod archive;
 mod attest;
 mod bombs;
 mod canary;
@@ -30,8 +31,10 @@ mod rest_doors;
 mod rest_members;
 mod rest_search;
 mod rest_texts;
+mod roster;
 mod speech;
 mod spine;
 mod support;
 mod tasks;
 mod tidy;
+mod wake;

@@ -48,7 +48,11 @@ fn answer(question: &str, passages: &[Hit]) -> Answer {
     let generated = Extracts
         .generate(
             &GenerateRequest { question, passages, walls: &[], history: &[], job: Job::ASK, cancel: &Cancel::never() },
-            &mut |piece: &str| streamed.push_str(piece),
+            &mut |piece| {
+                if let Piece::Words(words) = piece {
+                    streamed.push_str(words)
+                }
+            },
         )
         .unwrap();
     assert_eq!(streamed, generated.text, "what is streamed is what is answered");

@@ -11,11 +11,16 @@ use sha2::Digest;
 use strongroom_ingest::model::{CollectionId, Sha256};
 use tokio::time::timeout;
 
-use super::attest::{AttestOptions, Attestor, Isolation, Kind, Reached};
+use super::attest::{AttestOptions, Isolation, Kind, Reached};
 use super::events::Events;
 use super::prompt::{self, Prompt};
+use super::roster::Entry;
 use super::stream::Written;
-use super::{Cancel, GenerateRequest, Generated, Generator, GeneratorError, GeneratorInfo, Job, Role, Schema, Turn, Usage};
+use super::wake::WakeOptions;
+use super::way::{Right, Way, within};
+use super::{
+    Cancel, GenerateRequest, Generated, Generator, GeneratorError, GeneratorInfo, Job, Piece, Role, Schema, Turn, Usage,
+};
 use crate::egress::{Egress, EgressError, RequestBuilder, Response};
 
 /// Bytes of an answer that is not streamed, at most.
@@ -29,8 +34,6 @@ const CUTS: usize = 3;
 
 /// Which model, and how it is asked.
 pub struct ChatOptions {
-    /// Its name in the configuration.
-    pub name: String,
     /// What it must be to be used.
     pub attest: AttestOptions,
     /// Tokens that it takes in at once, its answer included; none where it says so itself.
@@ -43,12 +46,16 @@ pub struct ChatOptions {
     pub shared_cache: bool,
     /// Counts the tokens of a text as they are counted for every model, here and in clouds.
     pub count: Arc<dyn Fn(&str) -> usize + Send + Sync>,
+    /// Requests that it is given at the same time.
+    pub at_once: usize,
+    /// How it is woken; none where it does not sleep.
+    pub wake: Option<WakeOptions>,
 }
 
 /// One model.
 pub struct ChatModel {
     options: ChatOptions,
-    attestor: Attestor,
+    way: Way,
     /// Makes salts that nobody else can guess; none where the system gives no random bytes.
     secret: Option<[u8; 16]>,
     /// The collections that a model serves which cannot keep prompts apart: the first ones asked about.
@@ -76,20 +83,31 @@ pub(super) struct Attested {
     /// Tokens that an answer may have.
     pub answer_tokens: usize,
     salt: Option<String>,
+    _right: Arc<Right>,
 }
 
 impl ChatModel {
     /// A model that is reached through clients of `egress`.
     pub fn new(options: ChatOptions, egress: Egress) -> Self {
-        let attestor = Attestor::new("generator", options.attest.clone(), egress);
+        let way = Way::new(options.attest.clone(), options.wake.clone(), options.at_once, egress);
         let mut secret = [0; 16];
         let random = rustls::crypto::ring::default_provider().secure_random.fill(&mut secret);
-        Self { options, attestor, secret: random.ok().map(|()| secret), serves: Mutex::default() }
+        Self { options, way, secret: random.ok().map(|()| secret), serves: Mutex::default() }
     }
 
-    /// Finds out what it is now, and whether it may be asked about these collections.
-    async fn attested(&self, walls: &[CollectionId], answer_tokens: Option<usize>) -> Result<Attested, GeneratorError> {
-        let reached = self.attestor.attest().await?;
+    /// The model as it is listed for people.
+    pub fn entry(&self, kind: &'static str) -> Entry {
+        self.way.entry(self.options.attest.name.clone(), kind, self.options.attest.model.clone())
+    }
+
+    /// Waits for its turn, finds out what it is then, and whether it may be asked about these collections.
+    async fn attested(
+        &self,
+        walls: &[CollectionId],
+        answer_tokens: Option<usize>,
+        sink: &mut dyn FnMut(Piece<'_>),
+    ) -> Result<Attested, GeneratorError> {
+        let (reached, right) = self.way.go(sink).await?;
         let (found, kind) = (&reached.found, reached.kind);
         if found.isolation == Isolation::None && !self.options.shared_cache {
             let mut serves = self.serves.lock().unwrap_or_else(PoisonError::into_inner);
@@ -107,7 +125,7 @@ impl ChatModel {
         let salt = if found.isolation == Isolation::Salted { Some(self.salt(walls)?) } else { None };
         let answer_tokens = answer_tokens.unwrap_or(self.options.answer_tokens).min(context / 2).max(1);
         let room = context.saturating_sub(answer_tokens);
-        Ok(Attested { reached, room, context, answer_tokens, salt })
+        Ok(Attested { reached, room, context, answer_tokens, salt, _right: Arc::new(right) })
     }
 
     fn salt(&self, walls: &[CollectionId]) -> Result<String, GeneratorError> {
@@ -119,12 +137,7 @@ impl ChatModel {
     }
 
     /// Runs something that waits for the model. Blocks; there must be a runtime around, but not on this thread.
-    fn wait<T>(
-        &self,
-        cancel: &Cancel,
-        longest: Duration,
-        work: impl Future<Output = Result<T, GeneratorError>>,
-    ) -> Result<T, GeneratorError> {
+    fn wait<T>(&self, cancel: &Cancel, work: impl Future<Output = Result<T, GeneratorError>>) -> Result<T, GeneratorError> {
         let runtime = tokio::runtime::Handle::try_current()
             .map_err(|_| GeneratorError::Failed("it is asked outside of a running server".into()))?;
         runtime.block_on(async {
@@ -132,9 +145,7 @@ impl ChatModel {
                 biased;
                 // Dropping the request closes its connection, which is how such servers learn that they may stop.
                 () = cancel.cancelled() => Err(GeneratorError::Cancelled),
-                done = timeout(longest, work) => done.unwrap_or_else(|_| {
-                    Err(GeneratorError::Failed(format!("it was not done after {} s", longest.as_secs())))
-                }),
+                done = work => done,
             }
         })
     }
@@ -328,28 +339,32 @@ impl ChatModel {
 
 impl Generator for ChatModel {
     fn info(&self) -> GeneratorInfo {
-        let attested = self.attestor.last();
-        let (name, model) = (self.options.name.clone(), self.options.attest.model.clone());
+        let attested = self.way.last();
+        let (name, model) = (self.options.attest.name.clone(), self.options.attest.model.clone());
         GeneratorInfo { name, model, local: attested.is_some(), attested }
     }
 
-    fn generate(&self, request: &GenerateRequest<'_>, sink: &mut dyn FnMut(&str)) -> Result<Generated, GeneratorError> {
-        self.wait(request.cancel, request.job.longest, async {
-            let model = self.attested(request.walls, request.job.answer_tokens).await?;
-            if let Some(schema) = request.job.schema {
-                self.structured(&model, request, schema, sink).await
-            } else if request.job.whole && request.job.kind == super::Kind::Summarise {
-                self.summary(&model, request, sink).await
-            } else {
-                self.grounded(&model, request, sink).await
-            }
+    fn generate(&self, request: &GenerateRequest<'_>, sink: &mut dyn FnMut(Piece<'_>)) -> Result<Generated, GeneratorError> {
+        self.wait(request.cancel, async {
+            let model = self.attested(request.walls, request.job.answer_tokens, sink).await?;
+            let sink = &mut |words: &str| sink(Piece::Words(words));
+            let job = async {
+                if let Some(schema) = request.job.schema {
+                    self.structured(&model, request, schema, sink).await
+                } else if request.job.whole && request.job.kind == super::Kind::Summarise {
+                    self.summary(&model, request, sink).await
+                } else {
+                    self.grounded(&model, request, sink).await
+                }
+            };
+            within(request.job.longest, job).await
         })
     }
 
     fn complete(&self, turns: &[Turn], walls: &[CollectionId], cancel: &Cancel) -> Option<Result<Completed, GeneratorError>> {
-        Some(self.wait(cancel, Job::ASK.longest, async {
-            let model = self.attested(walls, None).await?;
-            self.ask(&model, turns, None, &mut |_| ()).await
+        Some(self.wait(cancel, async {
+            let model = self.attested(walls, None, &mut |_| ()).await?;
+            within(Job::ASK.longest, self.ask(&model, turns, None, &mut |_| ())).await
         }))
     }
 }

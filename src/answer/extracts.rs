@@ -7,7 +7,9 @@ use std::ops::Range;
 use strongroom_ingest::model::CollectionId;
 
 use super::support::{Wanted, words};
-use super::{Cancel, Completed, GenerateRequest, Generated, Generator, GeneratorError, GeneratorInfo, Quote, Turn, sentences};
+use super::{
+    Cancel, Completed, GenerateRequest, Generated, Generator, GeneratorError, GeneratorInfo, Piece, Quote, Turn, sentences,
+};
 use crate::retrieve::Hit;
 
 /// Passages that an answer is taken from, at most.
@@ -51,7 +53,7 @@ impl Generator for Extracts {
         GeneratorInfo { name: "extracts".to_owned(), model: "verbatim sentences".to_owned(), local: true, attested: None }
     }
 
-    fn generate(&self, request: &GenerateRequest<'_>, sink: &mut dyn FnMut(&str)) -> Result<Generated, GeneratorError> {
+    fn generate(&self, request: &GenerateRequest<'_>, sink: &mut dyn FnMut(Piece<'_>)) -> Result<Generated, GeneratorError> {
         if !request.job.kind.needs_sources() || request.job.schema.is_some() {
             let why = "this needs a language model: extracts are sentences of the documents, word for word";
             return Err(GeneratorError::Failed(why.into()));
@@ -67,7 +69,7 @@ impl Generator for Extracts {
             };
             let gap = if generated.text.is_empty() { "" } else { " " };
             let piece = format!("{gap}{sentence} [{}]", generated.quotes.len() + 1);
-            sink(&piece);
+            sink(Piece::Words(&piece));
             generated.text.push_str(&piece);
             generated.quotes.push(Quote { passage: candidate.passage, bytes: candidate.bytes, pointer: None });
         }

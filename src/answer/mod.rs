@@ -8,12 +8,17 @@ mod extracts;
 mod grounded;
 mod job;
 mod prompt;
+mod queue;
 mod rewrite;
+mod roster;
 mod sentences;
+mod sleep;
 mod stream;
 mod structured;
 mod summary;
 mod support;
+mod wake;
+mod way;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,12 +30,18 @@ use strongroom_ingest::model::{CollectionId, Moment, Span, VersionId, page_at};
 
 use crate::retrieve::Hit;
 
-pub use attest::{AttestOptions, Attestation, Attestor, Found, Isolation, Reached, find_servers, look_at};
+pub use attest::{
+    AttestOptions, Attestation, Attestor, Found, Isolation, Reached, Record, RecordError, Records, Speaks, chat_template,
+    find_servers, look_at,
+};
 pub use cancel::{Cancel, Waiting, waiting};
 pub use chat::{ChatModel, ChatOptions, Completed};
 pub use extracts::Extracts;
 pub use job::{Kind, Schema};
+pub use roster::{Entry, Look, Readiness, Roster};
+pub use sleep::SleepOptions;
 pub(crate) use support::names;
+pub use wake::{Awake, Machine, WakeOptions};
 
 /// What is said when nothing in the documents supports an answer.
 pub const NOT_FOUND: &str = "Not found in these documents.";
@@ -213,12 +224,43 @@ pub struct Quote {
     pub pointer: Option<String>,
 }
 
+/// What a generator hands out while it works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// The next words.
+    Words(&'a str),
+    /// It cannot begin yet, and has not for so long.
+    Held(Held, Duration),
+}
+
+/// Why a generator cannot begin yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// Its machine is being woken, or it loads its model.
+    Waking,
+    /// Others came first.
+    Queued,
+}
+
+impl Held {
+    /// As status events show it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waking => "waking",
+            Self::Queued => "queued",
+        }
+    }
+}
+
 /// Why nothing was written. No variant holds anything of a prompt or an answer.
 #[derive(Debug, thiserror::Error)]
 pub enum GeneratorError {
     /// It cannot be reached, or is busy; another may be tried.
     #[error("it cannot be reached: {0}")]
     Unreachable(String),
+    /// It is there, and not ready yet.
+    #[error("it is loading its model")]
+    Loading,
     /// It was silent for longer than it may.
     #[error("it was silent for {0} s")]
     Silent(u64),
@@ -241,7 +283,7 @@ pub trait Generator: Send + Sync {
     /// Who it is.
     fn info(&self) -> GeneratorInfo;
     /// Writes an answer. Each piece of its text goes to `sink` as soon as it is written; what was handed out is void on an error.
-    fn generate(&self, request: &GenerateRequest<'_>, sink: &mut dyn FnMut(&str)) -> Result<Generated, GeneratorError>;
+    fn generate(&self, request: &GenerateRequest<'_>, sink: &mut dyn FnMut(Piece<'_>)) -> Result<Generated, GeneratorError>;
     /// Has a language model go on with a conversation about these collections, without passages and without citations; none where
     /// this is no language model.
     fn complete(&self, turns: &[Turn], walls: &[CollectionId], cancel: &Cancel) -> Option<Result<Completed, GeneratorError>>;

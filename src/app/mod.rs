@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use strongroom_ingest::embed::set::Embedders;
@@ -12,6 +13,7 @@ use strongroom_ingest::extract::{ExtractOptions, Transcriber};
 use strongroom_ingest::index::{IndexError, Store, StoreOptions};
 use strongroom_ingest::pipeline::{Pipeline, PipelineError, PipelineOptions, WatchedRoot};
 
+use crate::answer::{RecordError, Records, Roster};
 use crate::ask::Ask;
 use crate::config::{Config, format_size};
 use crate::egress::{Counts, Egress};
@@ -61,6 +63,9 @@ pub enum AppError {
     /// The keys could not be opened.
     #[error("the keys in the data folder cannot be used: {0}")]
     Keys(#[from] KeyError),
+    /// What was found out about models could not be opened.
+    #[error("the data folder cannot be used: {0}")]
+    Records(#[from] RecordError),
     /// Others could reach a server without keys.
     #[error(
         "{0} can be reached from outside, and no key was made yet that would keep others out: make one first with \
@@ -142,6 +147,7 @@ pub struct App {
     ask: Ask,
     speech: Option<Arc<Speech>>,
     egress: Egress,
+    roster: Arc<Roster>,
 }
 
 impl App {
@@ -169,12 +175,14 @@ impl App {
         let ready = Arc::new(Readiness::new());
         ready.stores_open();
         let meter = Meter::open(&config.data)?;
+        let records = Arc::new(Records::open(&config.data)?);
+        let (generators, roster) = language::generators(&config, &pipeline, &egress, &records)?;
         let ask = Ask::new(Arc::clone(&store), Retriever::new(embedders.clone()), config.mixable())
-            .with_generators(language::generators(&config, &pipeline, &egress)?)
+            .with_generators(generators)
             .with_meter(meter.clone());
         let metrics = Arc::new(Metrics::new());
         let keys = Keys::open(&config.data)?;
-        let recall = Arc::default();
+        let (recall, roster) = (Arc::default(), Arc::new(roster));
         Ok(Arc::new(Self {
             config,
             models,
@@ -189,6 +197,7 @@ impl App {
             ask,
             speech,
             egress,
+            roster,
         }))
     }
 
@@ -201,7 +210,7 @@ impl App {
             prices: language::prices(&self.config),
             metrics: Arc::clone(&self.metrics),
             ready: Arc::clone(&self.ready),
-            limits: Limits { upload_bytes: self.config.indexing.max_file_size, ..Limits::default() },
+            limits: self.limits(),
             names,
             filter: self.config.filter.clone(),
             gate: Arc::new(self.gate()),
@@ -209,6 +218,7 @@ impl App {
             recall: Arc::clone(&self.recall),
             speech: self.speech.clone(),
             outbound: self.outbound(),
+            roster: Arc::clone(&self.roster),
         });
         let routes = crate::http::router(door, via);
         match via {
@@ -220,10 +230,18 @@ impl App {
     /// What tells how much has left through each client.
     fn outbound(&self) -> Outbound {
         let egress = self.egress.clone();
-        let told = |(client, counts): (_, Counts)| {
-            (client, OutboundCounts { requests: counts.requests, sent: counts.sent, received: counts.received })
+        let told = |(client, counts): (Arc<str>, Counts)| {
+            let counts = OutboundCounts { requests: counts.requests, sent: counts.sent, received: counts.received };
+            (client.to_string(), counts)
         };
         Arc::new(move || egress.counts().into_iter().map(told).collect())
+    }
+
+    fn limits(&self) -> Limits {
+        let usual = Limits::default();
+        // An answer that waits for machines to wake has its usual time beside that.
+        let waking: Duration = self.config.generators.iter().filter_map(|from| Some(from.wake.as_ref()?.within)).sum();
+        Limits { upload_bytes: self.config.indexing.max_file_size, answer: usual.answer + waking, ..usual }
     }
 
     fn gate(&self) -> Gate {

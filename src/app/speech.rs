@@ -1,6 +1,6 @@
 //! The configured speech servers, put together.
 
-use crate::answer::AttestOptions;
+use crate::answer::{AttestOptions, Speaks};
 use crate::config::{self, Config};
 use crate::egress::Egress;
 use crate::speech::{Rule, ServerOptions, Speech};
@@ -28,12 +28,14 @@ pub(super) fn speech(config: &Config, egress: &Egress) -> Option<Speech> {
 /// What a configured speech server must be to be used.
 pub fn attest_options(from: &config::Speech) -> AttestOptions {
     AttestOptions {
+        name: from.name.clone(),
         url: from.url.clone(),
         model: from.model.clone(),
         key: from.api_key.as_ref().map(|key| key.0.clone()),
-        ollama: false,
+        speaks: Speaks::OpenAi,
         private: from.private.then_some(config::is_private as fn(_) -> _),
         digest: from.digest.clone(),
         file: from.file.clone(),
+        records: None,
     }
 }

@@ -9,7 +9,7 @@ use strongroom_ingest::model::{CollectionId, Span, VersionId};
 use super::task::Clock;
 use super::words::Words;
 use super::{AskError, Question, Step, Tried};
-use crate::answer::{self, Answer, Extracts, GenerateRequest, Generator, GeneratorError, Job};
+use crate::answer::{self, Answer, Extracts, GenerateRequest, Generator, GeneratorError, Job, Piece};
 use crate::retrieve::{Hit, stored};
 
 /// What every generator that is tried is given.
@@ -71,6 +71,7 @@ fn by_one(
     tell: &mut dyn FnMut(Step<'_>),
 ) -> Result<Answer, Stop> {
     let Question { text, history, cancel, binding, .. } = *attempt.question;
+    let name = generator.info().name;
     loop {
         let request = GenerateRequest {
             question: text,
@@ -82,10 +83,17 @@ fn by_one(
         };
         attempt.clock.asked = Some(Instant::now());
         attempt.clock.first = None;
-        let first = &mut attempt.clock.first;
-        let written = generator.generate(&request, &mut |piece| {
-            first.get_or_insert_with(Instant::now);
-            words.add(piece, tell);
+        let Clock { asked, first, .. } = &mut *attempt.clock;
+        let written = generator.generate(&request, &mut |piece| match piece {
+            Piece::Words(piece) => {
+                first.get_or_insert_with(Instant::now);
+                words.add(piece, tell);
+            }
+            // A model that sleeps, or works for others, is not slow.
+            Piece::Held(why, time) => {
+                *asked = Some(Instant::now());
+                tell(Step::Held { generator: &name, why, seconds: time.as_secs() });
+            }
         });
         let generated = written.map_err(Stop::Generator)?;
         let mut changed: Vec<(CollectionId, VersionId, Span)> = Vec::new();

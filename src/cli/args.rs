@@ -119,7 +119,14 @@ pub enum Command {
         #[command(subcommand)]
         action: KeyAction,
     },
-    /// Embedding models: what is there, and how to get it
+    /// Show which local models answer, and why one does not
+    #[command(after_help = GENERATOR_EXAMPLES)]
+    Generators {
+        /// Show instead what was found out about them over time, and why one was refused
+        #[arg(long)]
+        history: bool,
+    },
+    /// Embedding models: what is there, and how to get and keep it
     Models {
         /// What to do
         #[command(subcommand)]
@@ -239,6 +246,15 @@ pub struct Rebuild {
     pub model: Option<String>,
 }
 
+const GENERATOR_EXAMPLES: &str = "\
+Each [[generator]] of strongroom.toml is looked at anew, in the order in which they are tried; nothing is woken by that.
+  ready        it answers questions
+  asleep       the next question wakes it
+  unreachable  nobody answers at its address, or it still loads its model
+  refused      it is there and may not be used: other weights than the pinned ones, a cloud's model, a wrong name or key
+
+With --history: one line for each change of endpoint, server, process, weights or isolation since the data folder was made.";
+
 const KEY_EXAMPLES: &str = "\
 Examples:
   strongroom keys create --name phone --collections acme,bolt --scopes search,read
@@ -283,6 +299,15 @@ pub enum KeyAction {
     },
 }
 
+const ARCHIVE_EXAMPLES: &str = "\
+Examples:
+  strongroom models archive --out /mnt/backup/models-2026      everything that `strongroom models list` shows as here
+  strongroom models archive --verify /mnt/backup/models-2026   reads every file; exit code 1 if one has changed
+  strongroom models import /mnt/backup/models-2026             next year, on a machine without a network
+
+Each [[generator]] with a `file` is archived too: its weights, and the template of a running llama.cpp. All that was written is read
+back before the archive counts as whole.";
+
 /// What to do with models.
 #[derive(Debug, Subcommand)]
 pub enum Models {
@@ -293,10 +318,20 @@ pub enum Models {
         /// Another model than the configured one
         model: Option<String>,
     },
-    /// Take model files and runtime libraries from a folder, for machines without a network
+    /// Take model files and runtime libraries from a folder or an archive, for machines without a network
     Import {
         /// The folder
         folder: PathBuf,
+    },
+    /// Keep the models for next year: weights, tokenizer, template and runtime, with their hashes
+    #[command(after_help = ARCHIVE_EXAMPLES)]
+    Archive {
+        /// The folder to write; one that was broken off is finished
+        #[arg(long, value_name = "DIR", required_unless_present = "verify", conflicts_with = "verify")]
+        out: Option<PathBuf>,
+        /// Check that no byte of an archive has changed, and write nothing
+        #[arg(long, value_name = "DIR")]
+        verify: Option<PathBuf>,
     },
 }
 

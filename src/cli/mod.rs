@@ -13,6 +13,7 @@ mod ask;
 mod config_command;
 mod coverage;
 mod doctor;
+mod generators;
 mod keys;
 mod log;
 mod manage;
@@ -95,6 +96,8 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Forget { name } => manage::forget(&here, &name),
         Command::Destroy { name, yes } => manage::destroy(&here, &name, yes),
         Command::Keys { action } => keys::keys(&here, &action),
+        Command::Generators { history: false } => generators::list(&here),
+        Command::Generators { history: true } => generators::history(&here),
         Command::Models { action } => models::models(&here, &action),
         Command::Usage(wanted) => usage::usage(&here, &wanted),
         Command::Scorecard(wanted) => scorecard::scorecard(&here, &wanted),

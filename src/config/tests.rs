@@ -283,6 +283,26 @@ fn speech_servers_and_their_rule_are_read() {
 }
 
 #[test]
+fn a_generators_machine_may_be_woken_and_its_file_lies_beside_the_configuration() {
+    let file = CLOUD.replace("URL", "https://a.example").replace("WHO", "acme-cloud").replace(
+        "model = \"tiny\"",
+        "model = \"tiny\"\nfile = \"tiny.gguf\"\nwake = { mac = \"AA-bb-cc-dd-ee-ff\" }\nsleep = { command = [\"zzz\"] }",
+    );
+    let case = Case::new(&(file + "[[generator]]\nname = \"images\"\nkind = \"other\"\nurl = \"http://127.0.0.1:8188\"\n"));
+    let config = case.load().config;
+    let [tiny, images] = &config.generators[..] else { panic!("{:?}", config.generators) };
+    assert_eq!((tiny.file.clone(), tiny.at_once), (Some(case.path("here/tiny.gguf")), 4));
+    let wake = Wake {
+        mac: [0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff],
+        address: "255.255.255.255:9".parse().unwrap(),
+        within: Duration::from_secs(180),
+    };
+    assert_eq!(tiny.wake, Some(wake));
+    assert_eq!(tiny.sleep, Some(Sleep { command: vec!["zzz".into()], after: Duration::from_secs(900) }));
+    assert!(tiny.answers() && !images.answers());
+}
+
+#[test]
 fn a_key_in_the_place_of_its_variable_is_not_repeated() {
     let faults =
         Case::new(&CLOUD.replace("URL", "https://a.example").replace("WHO", "acme-cloud").replace("KEY", "sk-secret")).faults();

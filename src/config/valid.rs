@@ -182,7 +182,7 @@ pub struct Generator {
     pub kind: GeneratorKind,
     /// Its base URL, without a slash at the end.
     pub url: String,
-    /// Its model.
+    /// Its model; may be empty where it writes no answers.
     pub model: String,
     /// Its key, if it wants one.
     pub api_key: Option<Secret>,
@@ -202,6 +202,39 @@ pub struct Generator {
     pub shared_cache: bool,
     /// What its machine draws while it computes, in watts.
     pub watts: Option<f64>,
+    /// Requests that it is given at the same time; at least 1.
+    pub at_once: usize,
+    /// How its machine is woken.
+    pub wake: Option<Wake>,
+    /// How its machine is told to sleep.
+    pub sleep: Option<Sleep>,
+}
+
+impl Generator {
+    /// Whether it writes answers; what does not is only looked at.
+    pub fn answers(&self) -> bool {
+        self.kind != GeneratorKind::Other
+    }
+}
+
+/// How a machine is woken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wake {
+    /// The hardware address of its network card.
+    pub mac: [u8; 6],
+    /// Where the packet is sent: near.
+    pub address: SocketAddr,
+    /// How long a question waits for it.
+    pub within: Duration,
+}
+
+/// How a machine is told to sleep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sleep {
+    /// A program and its arguments; at least the program.
+    pub command: Vec<String>,
+    /// How long nothing must have been asked of it.
+    pub after: Duration,
 }
 
 /// The kinds of tasks, as they are named everywhere.

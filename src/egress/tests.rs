@@ -32,7 +32,7 @@ fn serve(answer: String) -> (String, std::sync::mpsc::Receiver<String>) {
     (address, asks)
 }
 
-fn options(name: &'static str) -> ClientOptions {
+fn options(name: &str) -> ClientOptions<'_> {
     let second = Duration::from_secs(10);
     ClientOptions { name, redirects: Redirects::None, connect: second, pause: second, https_only: false }
 }
@@ -49,7 +49,7 @@ async fn what_leaves_and_what_comes_is_counted_by_name() {
     }
     egress.client(options("unused")).unwrap();
     let expected = Counts { requests: 2, sent: 8, received: 10 };
-    assert_eq!(egress.counts(), BTreeMap::from([("here", expected)]));
+    assert_eq!(egress.counts(), BTreeMap::from([("here".into(), expected)]));
     let answer = client.send(client.request(Method::GET, &address)).await.unwrap();
     assert!(answer.body(4).await.is_err(), "five bytes are more than four");
 }
@@ -96,4 +96,14 @@ async fn a_unix_socket_is_reached() {
     let client = Egress::new(None).socket_client(options("control"), &socket).unwrap();
     let answer = client.send(client.request(Method::GET, "http://strongroom/healthz")).await.unwrap();
     assert_eq!(answer.body(10).await.unwrap(), b"ok");
+}
+
+#[tokio::test]
+async fn a_datagram_is_counted_too() {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let egress = Egress::default();
+    egress.datagram("wake", socket.local_addr().unwrap(), b"four").await.unwrap();
+    let mut bytes = [0; 10];
+    assert_eq!(socket.recv(&mut bytes).unwrap(), 4);
+    assert_eq!(egress.counts(), BTreeMap::from([("wake".into(), Counts { requests: 1, sent: 4, received: 0 })]));
 }

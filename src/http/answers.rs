@@ -21,7 +21,7 @@ use super::problem::Problem;
 use super::recordings::TimeBody;
 use super::search::{check_question, distinct};
 use super::types::DocumentRefBody;
-use crate::answer::{Citation, GeneratorInfo};
+use crate::answer::{Attestation, Citation, GeneratorInfo, Held};
 use crate::ask::{Asked, Task, Tried};
 use crate::retrieve::Hit;
 
@@ -166,9 +166,9 @@ pub(super) struct AttestedBody {
     pub checked: String,
 }
 
-impl From<GeneratorInfo> for GeneratorBody {
-    fn from(info: GeneratorInfo) -> Self {
-        let attested = info.attested.map(|found| AttestedBody {
+impl From<&Attestation> for AttestedBody {
+    fn from(found: &Attestation) -> Self {
+        Self {
             endpoint: found.endpoint.to_string(),
             server: found.server.clone(),
             process: found.process.clone(),
@@ -176,7 +176,13 @@ impl From<GeneratorInfo> for GeneratorBody {
             isolation: found.isolation.as_str(),
             context: found.context,
             checked: found.checked.clone(),
-        });
+        }
+    }
+}
+
+impl From<GeneratorInfo> for GeneratorBody {
+    fn from(info: GeneratorInfo) -> Self {
+        let attested = info.attested.map(|found| AttestedBody::from(&*found));
         Self { name: info.name, model: info.model, local: info.local, attested }
     }
 }
@@ -234,7 +240,9 @@ impl AnswerResponse {
 /// Answers a question from the documents.
 ///
 /// With `stream` the answer comes as server-sent events while it is written: `answer` with `{"delta"}`, then `done` with the
-/// whole, which alone is checked and counts. `anew` says that what came so far is void, `error` (a problem) ends it.
+/// whole, which alone is checked and counts. `anew` says that what came so far is void, `error` (a problem) ends it. `status` with
+/// `{"status", "generator", "seconds"}` says every few seconds why no words come: a generator's machine is `waking`, or the
+/// question is `queued` behind others.
 #[utoipa::path(
     post, path = "/api/v1/answers", tag = "answers", operation_id = "answer",
     request_body = AnswerRequest,
@@ -283,11 +291,17 @@ fn event(told: Told, explain: bool) -> (Event, bool) {
     let (name, data, goes_on) = match told {
         Told::Words(words) => ("answer", serde_json::to_string(&serde_json::json!({ "delta": words })), true),
         Told::Anew => ("anew", Ok("{}".to_owned()), true),
+        Told::Held(generator, why, seconds) => ("status", Ok(held(&generator, why, seconds)), true),
         Told::End(Ok(asked)) => ("done", serde_json::to_string(&AnswerResponse::of(*asked, explain)), false),
         Told::End(Err(problem)) => ("error", serde_json::to_string(&problem.body("")), false),
     };
     // Strings and numbers always serialise; an empty event would be the lesser evil.
     (Event::default().event(name).data(data.unwrap_or_default()), goes_on)
+}
+
+/// That a generator cannot begin yet, as streams of ours tell it.
+pub(super) fn held(generator: &str, why: Held, seconds: u64) -> String {
+    serde_json::json!({ "status": why.as_str(), "generator": generator, "seconds": seconds }).to_string()
 }
 
 #[cfg(test)]
@@ -298,12 +312,16 @@ mod tests {
 
     #[tokio::test]
     async fn words_come_as_deltas_and_errors_as_problems() {
-        let events = [Told::Words("In May [1].\nOr".to_owned()), Told::Anew, Told::End(Err(Problem::busy("Later.")))];
+        let held = Told::Held("gpu".to_owned(), Held::Waking, 4);
+        let events = [Told::Words("In May [1].\nOr".to_owned()), Told::Anew, held, Told::End(Err(Problem::busy("Later.")))];
         let events = events.map(|told| Ok::<_, Infallible>(event(told, false).0));
         let response = Sse::new(stream::iter(events)).into_response();
         let text = String::from_utf8(to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec()).unwrap();
         let events: Vec<&str> = text.trim_end().split("\n\n").collect();
         assert_eq!(events[..2], ["event: answer\ndata: {\"delta\":\"In May [1].\\nOr\"}", "event: anew\ndata: {}"]);
-        assert!(events[2].starts_with("event: error\ndata: {\"type\":\"urn:strongroom:problem:busy\""), "{text}");
+        let status = events[2].strip_prefix("event: status\ndata: ").unwrap();
+        let status: serde_json::Value = serde_json::from_str(status).unwrap();
+        assert_eq!(status, serde_json::json!({ "status": "waking", "generator": "gpu", "seconds": 4 }));
+        assert!(events[3].starts_with("event: error\ndata: {\"type\":\"urn:strongroom:problem:busy\""), "{text}");
     }
 }

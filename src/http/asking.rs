@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use super::access::Access;
 use super::problem::Problem;
 use super::{Context, blocking};
-use crate::answer::{Turn, Waiting, waiting};
+use crate::answer::{Held, Turn, Waiting, waiting};
 use crate::ask::{AskError, Asked, Question, Step, Task};
 
 /// A question with all that belongs to it, as [`Question`] has it.
@@ -24,6 +24,8 @@ pub(super) enum Told {
     Words(String),
     /// The words so far are void.
     Anew,
+    /// A generator cannot begin yet, for this reason and for so many seconds.
+    Held(String, Held, u64),
     /// The whole, or why there is none. Nothing comes after it.
     End(Result<Box<Asked>, Problem>),
 }
@@ -57,6 +59,7 @@ impl Running {
                     let told = match step {
                         Step::Words(words) => Told::Words(words.to_owned()),
                         Step::Anew => Told::Anew,
+                        Step::Held { generator, why, seconds } => Told::Held(generator.to_owned(), why, seconds),
                         Step::Found(number) => {
                             if let Some(find) = find.take() {
                                 // Whoever has gone has also cancelled.

@@ -147,6 +147,7 @@ pub(super) async fn metrics(State(context): Shared, params: Params) -> Result<Re
         Ok::<_, PipelineError>(Scrape { progress, collections: pipeline.collections()?, outbound: outbound() })
     });
     context.door.metrics.take(&scrape.await?);
+    context.door.metrics.take_waking(&context.door.roster);
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(CONTENT_TYPE, kind)], context.door.metrics.encode()).into_response())
 }

@@ -14,6 +14,8 @@ use prometheus_client::registry::{Registry, Unit};
 use strongroom_ingest::index::records::CollectionRecord;
 use strongroom_ingest::pipeline::Progress;
 
+use super::waking::Waking;
+use crate::answer::Roster;
 use crate::retrieve::Mode;
 
 /// Upper bounds of the latency buckets, in seconds: fine around the milliseconds of a search, coarse up to a minute.
@@ -45,7 +47,7 @@ struct StateLabel {
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ClientLabel {
-    client: &'static str,
+    client: String,
 }
 
 /// What one kind of client of this process has done since the start.
@@ -60,13 +62,13 @@ pub struct OutboundCounts {
 }
 
 /// Tells how much has left this process, by the name of the client.
-pub type Outbound = Arc<dyn Fn() -> Vec<(&'static str, OutboundCounts)> + Send + Sync>;
+pub type Outbound = Arc<dyn Fn() -> Vec<(String, OutboundCounts)> + Send + Sync>;
 
 /// What is read from the pipeline when somebody asks for the metrics.
 pub(super) struct Scrape {
     pub progress: Progress,
     pub collections: Vec<CollectionRecord>,
-    pub outbound: Vec<(&'static str, OutboundCounts)>,
+    pub outbound: Vec<(String, OutboundCounts)>,
 }
 
 /// Everything counted. Cheap to update from any thread.
@@ -87,6 +89,7 @@ pub struct Metrics {
     paused: Gauge,
     swept: Gauge,
     memory: Gauge,
+    waking: Waking,
     outbound_requests: Family<ClientLabel, Counter>,
     outbound_sent: Family<ClientLabel, Counter>,
     outbound_received: Family<ClientLabel, Counter>,
@@ -124,6 +127,7 @@ impl Metrics {
             paused: Gauge::default(),
             swept: Gauge::default(),
             memory: Gauge::default(),
+            waking: Waking::default(),
             outbound_requests: Family::default(),
             outbound_sent: Family::default(),
             outbound_received: Family::default(),
@@ -149,6 +153,7 @@ impl Metrics {
         ours.register("outbound_requests", "Requests of this process to others", metrics.outbound_requests.clone());
         ours.register_with_unit("outbound_sent", "Sent to others", Unit::Bytes, metrics.outbound_sent.clone());
         ours.register_with_unit("outbound_received", "Received from others", Unit::Bytes, metrics.outbound_received.clone());
+        metrics.waking.register(ours);
         registry.register_with_unit("process_resident_memory", "Memory in use", Unit::Bytes, metrics.memory.clone());
         metrics.registry = registry;
         metrics
@@ -177,7 +182,7 @@ impl Metrics {
         raise(&self.committed, progress.chunks);
         raise(&self.embedded, progress.embedded);
         for (client, counts) in outbound {
-            let client = ClientLabel { client };
+            let client = ClientLabel { client: client.clone() };
             raise(&self.outbound_requests.get_or_create(&client), counts.requests);
             raise(&self.outbound_sent.get_or_create(&client), counts.sent);
             raise(&self.outbound_received.get_or_create(&client), counts.received);
@@ -203,6 +208,12 @@ impl Metrics {
         }
     }
 
+    /// Takes over how often models were woken.
+    pub(super) fn take_waking(&self, roster: &Roster) {
+        let _carrying = self.carrying.lock().unwrap_or_else(PoisonError::into_inner);
+        self.waking.take(roster);
+    }
+
     /// Everything as OpenMetrics text.
     pub(super) fn encode(&self) -> String {
         if let Some(bytes) = resident_bytes() {
@@ -219,7 +230,7 @@ impl Metrics {
 }
 
 /// Brings a counter up to a total that somebody else counts.
-fn raise(counter: &Counter, total: u64) {
+pub(super) fn raise(counter: &Counter, total: u64) {
     counter.inc_by(total.saturating_sub(counter.get()));
 }
 
@@ -256,7 +267,7 @@ mod tests {
         let metrics = Metrics::new();
         let progress =
             Progress { paused: Some("disk".into()), pending: 7, chunks: 30, embedded: 12, finished: 5, ..Progress::default() };
-        let outbound = vec![("speech", OutboundCounts { requests: 2, sent: 300, received: 40 })];
+        let outbound = vec![("speech".to_owned(), OutboundCounts { requests: 2, sent: 300, received: 40 })];
         let scrape = Scrape { progress, collections: vec![record("acme", 40), record("zeta", 2)], outbound };
         metrics.take(&scrape);
         metrics.take(&scrape);

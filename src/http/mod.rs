@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::answer::Roster;
 use crate::ask::Ask;
 use crate::speech::Speech;
 use crate::usage::{Meter, Prices};
@@ -35,6 +36,7 @@ mod collections;
 mod coverage;
 mod docs;
 mod documents;
+mod generators;
 mod layers;
 mod mcp;
 mod openai;
@@ -54,6 +56,7 @@ mod types;
 mod upload;
 mod usage;
 mod verdict;
+mod waking;
 
 pub use access::{Access, Gate, KeyLimits};
 pub use guard::AllowedHosts;
@@ -106,6 +109,8 @@ pub struct Door {
     pub speech: Option<Arc<Speech>>,
     /// How much has left this process.
     pub outbound: Outbound,
+    /// The configured generators, as people look at them.
+    pub roster: Arc<Roster>,
 }
 
 /// What is too much for one request.
@@ -194,6 +199,8 @@ fn described() -> OpenApiRouter<Arc<Context>> {
         .routes(routes!(tools::query_knowledge_files))
         .routes(routes!(tools::view_file))
         .merge(openai::described())
+        .routes(routes!(generators::list_generators))
+        .routes(routes!(generators::list_attestations))
         .routes(routes!(operate::get_status))
         .routes(routes!(operate::get_indexing))
         .routes(routes!(usage::get_usage))

@@ -14,6 +14,8 @@ pub(super) enum List {
     Documents,
     /// What of one collection was not read, by path.
     Unread,
+    /// Changes of what was found out about generators, by number.
+    Attestations,
 }
 
 impl List {
@@ -22,6 +24,7 @@ impl List {
             Self::Collections => 'c',
             Self::Documents => 'd',
             Self::Unread => 'u',
+            Self::Attestations => 'a',
         }
     }
 

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::Shared;
 use super::access::Access;
-use super::answers::{CitationBody, GeneratorBody, TriedBody};
+use super::answers::{CitationBody, GeneratorBody, TriedBody, held};
 use super::asking::{Asking, Running, Told};
 use super::audit::AuditBody;
 use super::body::{Json, JsonRequest};
@@ -119,7 +119,7 @@ impl From<Asked> for TaskResponse {
 /// `extract` takes facts out, `summarise` shortens (documents longer than the model's context in parts, keeping each statement's
 /// source), `classify` sorts under labels, `draft` writes something new, `code` a program, `ask` answers as `/api/v1/answers`. With
 /// `stream` the result comes as server-sent events: `text` with `{"delta"}`, then `done` with the whole, which alone is checked and
-/// counts. `anew` says that what came so far is void, `error` (a problem) ends it.
+/// counts. `anew` says that what came so far is void, `status` why nothing comes yet, as for answers, `error` (a problem) ends it.
 #[utoipa::path(
     post, path = "/api/v1/tasks", tag = "tasks", operation_id = "doTask",
     request_body = TaskRequest,
@@ -196,6 +196,7 @@ fn streamed(running: Running) -> Response {
         let (name, data, goes_on) = match running.next().await {
             Told::Words(words) => ("text", serde_json::to_string(&serde_json::json!({ "delta": words })), true),
             Told::Anew => ("anew", Ok("{}".to_owned()), true),
+            Told::Held(generator, why, seconds) => ("status", Ok(held(&generator, why, seconds)), true),
             Told::End(Ok(asked)) => ("done", serde_json::to_string(&TaskResponse::from(*asked)), false),
             Told::End(Err(problem)) => ("error", serde_json::to_string(&problem.body("")), false),
         };

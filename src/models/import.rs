@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::catalogue::{self, BUILTIN, MINILM, Package, Pinned};
 use super::files::{Lock, place, sha256, unusable};
 use super::packages::unpack;
-use super::{ModelEntry, Models, ModelsError, RuntimeBuild, is_there};
+use super::{ModelEntry, Models, ModelsError, RuntimeBuild, archive, is_there};
 
 /// How many folders deep an imported folder is searched.
 const DEPTH: u32 = 4;
@@ -18,6 +18,14 @@ impl Models {
     pub fn import(&self, folder: &Path) -> Result<Vec<ModelEntry>, ModelsError> {
         let mut found = Vec::new();
         search(folder, DEPTH, &mut found)?;
+        if folder.join(archive::LIST).is_file() {
+            let faults = archive::verify(folder)?.1;
+            if !faults.is_empty() {
+                let why =
+                    format!("the archive {} is damaged, and nothing of it is used: {}", folder.display(), faults.join("; "));
+                return Err(ModelsError::Refused(why));
+            }
+        }
         let _lock = Lock::take(&self.cache, &mut |_| {})?;
         let mut names = Vec::new();
         for path in &found {
@@ -65,7 +73,7 @@ impl Models {
     }
 
     /// The pinned packages that are of use on this machine, each with its name and folder.
-    fn packages(&self) -> Vec<(String, &'static Package, PathBuf)> {
+    pub(super) fn packages(&self) -> Vec<(String, &'static Package, PathBuf)> {
         let mut packages = Vec::new();
         for build in [RuntimeBuild::Plain, RuntimeBuild::Cuda] {
             if let Some(found) = catalogue::build(build == RuntimeBuild::Cuda) {
@@ -129,7 +137,7 @@ fn copy(from: &Path, to: &Path, pin: Option<&Pinned>) -> Result<(), ModelsError>
 }
 
 /// Collects the files below a folder. Links are not followed.
-fn search(folder: &Path, depth: u32, found: &mut Vec<PathBuf>) -> Result<(), ModelsError> {
+pub(super) fn search(folder: &Path, depth: u32, found: &mut Vec<PathBuf>) -> Result<(), ModelsError> {
     for entry in fs::read_dir(folder).map_err(unusable(folder))? {
         let entry = entry.map_err(unusable(folder))?;
         let kind = entry.file_type().map_err(unusable(folder))?;

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+pub mod archive;
 mod catalogue;
 mod error;
 mod fetch;

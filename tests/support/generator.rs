@@ -44,6 +44,8 @@ pub struct Generator {
     play: Arc<Mutex<Play>>,
     pages: Arc<Mutex<Pages>>,
     counts: Arc<AtomicBool>,
+    loads: Arc<AtomicBool>,
+    ends: Arc<AtomicBool>,
 }
 
 /// What it says of itself, by path.
@@ -58,7 +60,11 @@ pub struct Asked {
 
 impl Generator {
     pub fn start(play: Play) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_on(TcpListener::bind("127.0.0.1:0").unwrap(), play)
+    }
+
+    /// One that answers behind this listener.
+    pub fn start_on(listener: TcpListener, play: Play) -> Self {
         let address = listener.local_addr().unwrap();
         let (tell, asked) = channel();
         let (gone, hung_up) = channel();
@@ -68,8 +74,18 @@ impl Generator {
         let (playing, telling) = (Arc::clone(&play), Arc::clone(&pages));
         let counts = Arc::new(AtomicBool::new(false));
         let counting = Arc::clone(&counts);
+        let (loads, ends) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (loading, ending) = (Arc::clone(&loads), Arc::clone(&ends));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
+                if ending.load(Ordering::Relaxed) {
+                    return;
+                }
+                if loading.load(Ordering::Relaxed) {
+                    let stream = stream.unwrap();
+                    let _ = read(&stream).and_then(|_| refuse(&stream, 503, "{\"error\":{\"message\":\"Loading model\"}}"));
+                    continue;
+                }
                 let (tell, gone, steps) = (tell.clone(), gone.clone(), Arc::clone(&steps));
                 let counts = counting.load(Ordering::Relaxed);
                 let (play, pages) = (Arc::clone(&playing), telling.lock().unwrap().clone());
@@ -81,7 +97,21 @@ impl Generator {
                 });
             }
         });
-        Self { address, asked, hung_up, go_on, play, pages, counts }
+        Self { address, asked, hung_up, go_on, play, pages, counts, loads, ends }
+    }
+
+    /// Whether it says from now on that it loads its model.
+    pub fn loads(&self, loads: bool) {
+        self.loads.store(loads, Ordering::Relaxed);
+    }
+
+    /// Closes its port.
+    pub fn stop(&self) {
+        self.ends.store(true, Ordering::Relaxed);
+        // Wakes whoever waits for a connection; then nobody listens any more.
+        while TcpStream::connect(self.address).is_ok() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Counts each character as a token from now on.
@@ -111,7 +141,12 @@ impl Generator {
 
     /// A `[[generator]]` of the configuration.
     pub fn config(&self, name: &str, more: &str) -> String {
-        let url = format!("http://{}/v1", self.address);
+        Self::config_at(self.address, name, more)
+    }
+
+    /// The same of one that may not run yet.
+    pub fn config_at(address: SocketAddr, name: &str, more: &str) -> String {
+        let url = format!("http://{address}/v1");
         format!("[[generator]]\nname = \"{name}\"\nkind = \"openai\"\nurl = \"{url}\"\nmodel = \"tiny\"\n{more}\n")
     }
 }

@@ -1,7 +1,9 @@
 //! What is known of a local model before it is trusted with documents: where it is, what serves it, which weights, and what it
 //! keeps of a prompt. Asked anew before each answer, so that nothing changes under a client's work.
 
+mod place;
 mod process;
+mod record;
 mod servers;
 mod weights;
 
@@ -10,14 +12,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::http::Uri;
-use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use super::GeneratorError;
 use crate::egress::{Client, ClientOptions, Egress, Pinned, Redirects};
+use place::{Place, find};
 use process::Process;
+pub use record::{Record, RecordError, Records};
 pub use servers::Kind;
 use servers::Seen;
 use weights::Weights;
@@ -32,20 +34,36 @@ const PAUSE: Duration = Duration::from_secs(3600);
 /// What is asked of a model before it is used.
 #[derive(Clone, Debug, Default)]
 pub struct AttestOptions {
+    /// Its name in the configuration, for the log and the record.
+    pub name: String,
     /// Base URL of its API.
     pub url: String,
     /// Its name there.
     pub model: String,
     /// Its key.
     pub key: Option<String>,
-    /// Whether it must be an Ollama.
-    pub ollama: bool,
+    /// What it must speak.
+    pub speaks: Speaks,
     /// Tells addresses of private networks, where it may be at one.
     pub private: Option<fn(IpAddr) -> bool>,
     /// The only weights that may answer: `sha256:` and 64 hexadecimal digits.
     pub digest: Option<String>,
     /// The file of its weights on this machine, hashed where the server reports no digest.
     pub file: Option<PathBuf>,
+    /// Where what was found out is recorded whenever it changes.
+    pub records: Option<Arc<Records>>,
+}
+
+/// What a server must speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Speaks {
+    /// OpenAI's API; it may be an Ollama.
+    #[default]
+    OpenAi,
+    /// Ollama's own API.
+    Ollama,
+    /// Anything, over HTTP: it is never asked for answers.
+    Other,
 }
 
 /// What a server keeps of a prompt that another request could meet.
@@ -102,12 +120,25 @@ pub struct Reached {
     pub found: Arc<Attestation>,
 }
 
-/// Finds out about a model once; what is asked of it is counted under `name`.
+/// Finds out about a model once; what is asked of it is counted under the name `client`.
 ///
 /// # Errors
 /// If it cannot be reached, or is not what may be used.
-pub async fn look_at(name: &'static str, options: AttestOptions, egress: Egress) -> Result<Arc<Attestation>, GeneratorError> {
-    Attestor::new(name, options, egress).attest().await.map(|reached| reached.found)
+pub async fn look_at(client: &str, options: AttestOptions, egress: Egress) -> Result<Arc<Attestation>, GeneratorError> {
+    Attestor::new(client, options, egress).attest().await.map(|reached| reached.found)
+}
+
+/// The template that the server makes a conversation into a prompt with, where it tells (llama.cpp). Nothing is recorded.
+///
+/// # Errors
+/// If it cannot be reached, or is not what may be used.
+pub async fn chat_template(options: AttestOptions, egress: Egress) -> Result<Option<String>, GeneratorError> {
+    let key = options.key.clone();
+    let reached = Attestor::new("generator", options, egress).attest().await?;
+    match reached.kind {
+        Kind::LlamaCpp => servers::chat_template(&reached.client, &reached.root, key.as_deref()).await,
+        Kind::Vllm | Kind::Ollama | Kind::Other => Ok(None),
+    }
 }
 
 /// A server of language models that runs on this machine.
@@ -135,39 +166,45 @@ pub async fn find_servers(egress: &Egress) -> Vec<Found> {
     found
 }
 
-fn client_options(name: &'static str) -> ClientOptions {
+fn client_options(name: &str) -> ClientOptions<'_> {
     ClientOptions { name, redirects: Redirects::None, connect: CONNECT, pause: PAUSE, https_only: false }
 }
 
 /// Finds out about one model.
 pub struct Attestor {
-    name: &'static str,
+    /// The name that requests to it are counted under.
+    client: String,
     options: AttestOptions,
     egress: Egress,
     place: OnceCell<Place>,
     weights: Weights,
     process: Process,
-    last: Mutex<Option<Arc<Attestation>>>,
+    last: Mutex<Last>,
 }
 
-/// Where it is, looked up once.
-struct Place {
-    client: Client,
-    address: SocketAddr,
-    /// The server's address without the API's path.
-    root: String,
+/// What came of the last time.
+#[derive(Default)]
+struct Last {
+    found: Option<Arc<Attestation>>,
+    /// Why it was not what may be used, unless it was.
+    refused: Option<String>,
 }
 
 impl Attestor {
-    /// Nothing is asked yet. What will be is counted under `name`.
-    pub fn new(name: &'static str, options: AttestOptions, egress: Egress) -> Self {
-        let weights = Weights::new(options.file.clone());
-        Self { name, options, egress, place: OnceCell::new(), weights, process: Process::default(), last: Mutex::default() }
+    /// Nothing is asked yet. What will be is counted under the name `client`.
+    pub fn new(client: &str, options: AttestOptions, egress: Egress) -> Self {
+        let (client, weights) = (client.to_owned(), Weights::new(options.file.clone()));
+        Self { client, options, egress, place: OnceCell::new(), weights, process: Process::default(), last: Mutex::default() }
+    }
+
+    /// The name that requests to it are counted under.
+    pub(super) fn client(&self) -> &str {
+        &self.client
     }
 
     /// What was found out last.
     pub fn last(&self) -> Option<Arc<Attestation>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).found.clone()
     }
 
     /// Finds out what the model is now, and how to reach it.
@@ -175,56 +212,61 @@ impl Attestor {
     /// # Errors
     /// If it cannot be reached, or is not what may be used.
     pub async fn attest(&self) -> Result<Reached, GeneratorError> {
-        let place = self.place.get_or_try_init(|| self.find()).await?;
+        let looked = self.look().await;
+        let changed = {
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            match &looked {
+                Ok(reached) => {
+                    let same = last.refused.take().is_none() && last.found.as_ref() == Some(&reached.found);
+                    last.found = Some(Arc::clone(&reached.found));
+                    (!same).then(|| Ok(Arc::clone(&reached.found)))
+                }
+                Err(error @ (GeneratorError::Refused(_) | GeneratorError::Failed(_))) => {
+                    let why = error.to_string();
+                    let same = last.refused.replace(why.clone()).as_ref() == Some(&why);
+                    (!same).then_some(Err(why))
+                }
+                // It sleeps, or loads: nothing was found out.
+                Err(_) => None,
+            }
+        };
+        if let Some(changed) = changed {
+            self.tell(changed).await;
+        }
+        looked
+    }
+
+    async fn look(&self) -> Result<Reached, GeneratorError> {
+        let place = self.place.get_or_try_init(|| find(&self.client, &self.options, &self.egress)).await?;
         let asked = servers::look(&place.client, &place.root, &self.options);
         let seen =
             timeout(ASKING, asked).await.map_err(|_| GeneratorError::Unreachable("it does not say what it is".into()))??;
         let kind = seen.kind;
         let found = self.judge(place, seen).await?;
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = match &*last {
-            Some(last) if **last == found => Arc::clone(last),
-            before => {
-                tracing::info!(
-                    endpoint = %found.endpoint,
-                    server = found.server,
-                    process = found.process.as_deref().unwrap_or("-"),
-                    digest = found.digest.as_deref().unwrap_or("-"),
-                    isolation = found.isolation.as_str(),
-                    changed = before.is_some(),
-                    "a local model was attested"
-                );
-                Arc::new(found)
-            }
-        };
-        *last = Some(Arc::clone(&found));
+        let found = self.last().filter(|last| **last == found).unwrap_or_else(|| Arc::new(found));
         Ok(Reached { client: place.client.clone(), root: place.root.clone(), kind, found })
     }
 
-    /// Looks its name up, once. All that it leads to must be near, or it could be led elsewhere later.
-    async fn find(&self) -> Result<Place, GeneratorError> {
-        let wrong = || GeneratorError::Failed("its address cannot be understood: check `url`".into());
-        let uri: Uri = self.options.url.parse().map_err(|_| wrong())?;
-        let host = uri.host().ok_or_else(wrong)?.trim_matches(['[', ']']).to_owned();
-        let default = if uri.scheme_str() == Some("https") { 443 } else { 80 };
-        let port = uri.port_u16().unwrap_or(default);
-        let looked = timeout(CONNECT, tokio::net::lookup_host((host.as_str(), port))).await;
-        let found = looked.ok().and_then(Result::ok).map(Iterator::collect::<Vec<_>>).unwrap_or_default();
-        for address in &found {
-            may_be_at(address.ip(), self.options.private)?;
+    /// Tells of a change in the log, and records it.
+    async fn tell(&self, changed: Result<Arc<Attestation>, String>) {
+        let (name, model) = (self.options.name.clone(), self.options.model.clone());
+        match &changed {
+            Ok(found) => tracing::info!(
+                generator = name,
+                endpoint = %found.endpoint,
+                server = found.server,
+                process = found.process.as_deref().unwrap_or("-"),
+                digest = found.digest.as_deref().unwrap_or("-"),
+                isolation = found.isolation.as_str(),
+                "a local model was attested"
+            ),
+            Err(why) => tracing::warn!(generator = name, why, "a local model is not what may be used"),
         }
-        let address = match found[..] {
-            [] => return Err(GeneratorError::Unreachable("its name leads nowhere".into())),
-            [only] => only,
-            // Names such as `localhost` lead to two addresses, and servers often listen at one of them.
-            _ => first_listening(&found).await?,
-        };
-        let client = self.egress.pinned_client(client_options(self.name), &Pinned { host, address });
-        let client = client.map_err(|error| GeneratorError::Failed(error.to_string()))?;
-        let scheme = uri.scheme_str().unwrap_or("http");
-        let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
-        let path = uri.path().trim_end_matches('/').trim_end_matches("/v1").trim_end_matches('/');
-        Ok(Place { client, address, root: format!("{scheme}://{authority}{path}") })
+        let Some(records) = self.options.records.clone() else { return };
+        let recording = tokio::task::spawn_blocking(move || records.add(&name, &model, &changed));
+        if !matches!(recording.await, Ok(Ok(()))) {
+            tracing::error!(generator = self.options.name, "what was found out about a local model could not be recorded");
+        }
     }
 
     async fn judge(&self, place: &Place, seen: Seen) -> Result<Attestation, GeneratorError> {
@@ -281,48 +323,5 @@ impl Attestor {
         };
         let Seen { server, context, .. } = seen;
         Ok(Attestation { endpoint: place.address, server, process, digest, isolation, context, checked })
-    }
-}
-
-/// The first address where somebody listens.
-async fn first_listening(addresses: &[SocketAddr]) -> Result<SocketAddr, GeneratorError> {
-    for address in addresses {
-        if matches!(timeout(CONNECT, TcpStream::connect(address)).await, Ok(Ok(_))) {
-            return Ok(*address);
-        }
-    }
-    Err(GeneratorError::Unreachable("nobody listens where its name leads".into()))
-}
-
-/// Whether a model may be at that address.
-fn may_be_at(address: IpAddr, private: Option<fn(IpAddr) -> bool>) -> Result<(), GeneratorError> {
-    if address.is_loopback() || private.is_some_and(|is_private| is_private(address)) {
-        return Ok(());
-    }
-    let why = if private.is_some() {
-        "its address is on the public internet, where no document is sent"
-    } else {
-        "its address is not on this machine: add `private = true` if it is one of your own network"
-    };
-    Err(GeneratorError::Refused(why.into()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn models_are_near() {
-        let ten: fn(IpAddr) -> bool = |address| address.to_string().starts_with("10.");
-        for (address, private, may) in [
-            ("127.0.0.1", None, true),
-            ("::1", None, true),
-            ("10.1.2.3", None, false),
-            ("10.1.2.3", Some(ten), true),
-            ("8.8.8.8", Some(ten), false),
-            ("0.0.0.0", Some(ten), false),
-        ] {
-            assert_eq!(may_be_at(address.parse().unwrap(), private).is_ok(), may, "{address}");
-        }
     }
 }

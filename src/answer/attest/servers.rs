@@ -4,7 +4,7 @@ use axum::http::{Method, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::AttestOptions;
+use super::{AttestOptions, Speaks};
 use crate::answer::GeneratorError;
 use crate::egress::Client;
 
@@ -76,6 +76,8 @@ struct Props {
     #[serde(default)]
     model_path: Option<String>,
     #[serde(default)]
+    chat_template: Option<String>,
+    #[serde(default)]
     default_generation_settings: Settings,
 }
 
@@ -83,6 +85,19 @@ struct Props {
 struct Settings {
     #[serde(default)]
     n_ctx: Option<usize>,
+}
+
+/// ComfyUI's statistics.
+#[derive(Deserialize)]
+struct Stats {
+    #[serde(default)]
+    system: System,
+}
+
+#[derive(Default, Deserialize)]
+struct System {
+    #[serde(default)]
+    comfyui_version: Option<String>,
 }
 
 /// Ollama's models.
@@ -117,13 +132,22 @@ pub(super) async fn models(client: &Client, root: &str) -> Option<Vec<String>> {
     Some(names.map(|name| named(&name, None)).collect())
 }
 
+/// llama.cpp's template of conversations.
+pub(super) async fn chat_template(client: &Client, root: &str, key: Option<&str>) -> Result<Option<String>, GeneratorError> {
+    let props = Asker { client, root, key }.get::<Props>("/props").await?;
+    Ok(props.and_then(|props| props.chat_template).filter(|template| !template.is_empty()))
+}
+
 /// Asks it, in the words of its kind.
 pub(super) async fn look(client: &Client, root: &str, options: &AttestOptions) -> Result<Seen, GeneratorError> {
     let asker = Asker { client, root, key: options.key.as_deref() };
-    if options.ollama {
-        return ollama(&asker, &options.model)
-            .await?
-            .ok_or_else(|| GeneratorError::Failed("it is no Ollama: check `kind`".into()));
+    match options.speaks {
+        Speaks::OpenAi => {}
+        Speaks::Ollama => {
+            let seen = ollama(&asker, &options.model).await?;
+            return seen.ok_or_else(|| GeneratorError::Failed("it is no Ollama: check `kind`".into()));
+        }
+        Speaks::Other => return asker.other().await,
     }
     let listed = asker.get::<Models>("/v1/models").await?.map(|models| models.data).unwrap_or_default();
     let own = listed.iter().find(|model| model.id == options.model).or(listed.first());
@@ -197,10 +221,28 @@ impl Asker<'_> {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(GeneratorError::Failed("it refuses its key: set `api_key_env`".into()))
             }
+            // llama.cpp says so while it loads; whatever else says this stands for somebody who is not there.
             StatusCode::SERVICE_UNAVAILABLE => {
-                Err(GeneratorError::Unreachable("it is loading its model, or busy (503)".into()))
+                let said = response.body(MOST_BYTES).await.unwrap_or_default();
+                let loads = String::from_utf8_lossy(&said).to_lowercase().contains("loading");
+                let busy = || GeneratorError::Unreachable("it is busy, or nobody stands behind it (503)".into());
+                Err(if loads { GeneratorError::Loading } else { busy() })
+            }
+            status @ (StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT) => {
+                Err(GeneratorError::Unreachable(format!("nobody stands behind it ({})", status.as_u16())))
             }
             _ => Ok(None),
         }
+    }
+
+    /// Whatever answers over HTTP; ComfyUI says more of itself.
+    async fn other(&self) -> Result<Seen, GeneratorError> {
+        if let Some(Stats { system: System { comfyui_version: Some(version) } }) = self.get("/system_stats").await? {
+            return Ok(Seen::new(Kind::Other, named("ComfyUI", Some(&version))));
+        }
+        let request = self.client.request(Method::GET, self.root);
+        let response = self.client.send(request).await.map_err(|error| GeneratorError::Unreachable(error.to_string()))?;
+        let server = response.headers().get("server").and_then(|server| server.to_str().ok());
+        Ok(Seen::new(Kind::Other, named("a web server", server)))
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{Check, State};
-use crate::answer::{self, Attestation, Found};
+use crate::answer::{self, Attestation, Found, GeneratorError};
 use crate::app;
 use crate::config::{Config, Generator};
 use crate::egress::Egress;
@@ -14,32 +14,46 @@ const WHAT: &str = "language model";
 pub(super) fn generators(config: &Config) -> Vec<Check> {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return Vec::new() };
     let egress = Egress::default();
-    if config.generators.is_empty() {
-        return vec![found(&runtime.block_on(answer::find_servers(&egress)))];
-    }
+    let none = !config.generators.iter().any(Generator::answers);
+    let could = none.then(|| found(&runtime.block_on(answer::find_servers(&egress))));
     let attest = |generator: &Generator| {
         let looked = runtime.block_on(answer::look_at("generator", app::attest_options(generator), egress.clone()));
         match looked {
             Ok(attested) => good(generator, &attested),
+            // Checking wakes nothing.
+            Err(GeneratorError::Unreachable(_)) if generator.wake.is_some() => {
+                Check::good(what(generator), format!("{}: asleep; the next question wakes it", generator.name))
+            }
             Err(error) => {
-                let remedy = "start it, or correct its `[[generator]]`; until then the next one answers, or extracts do";
-                Check::not(WHAT, State::Could, format!("{}: {error}", generator.name), remedy)
+                let remedy = if generator.answers() {
+                    "start it, or correct its `[[generator]]`; until then the next one answers, or extracts do"
+                } else {
+                    "start it, or correct its `[[generator]]`"
+                };
+                Check::not(what(generator), State::Could, format!("{}: {error}", generator.name), remedy)
             }
         }
     };
-    config.generators.iter().map(attest).collect()
+    could.into_iter().chain(config.generators.iter().map(attest)).collect()
 }
 
 fn good(generator: &Generator, attested: &Arc<Attestation>) -> Check {
     let process = attested.process.as_ref().map(|process| format!(", {process}")).unwrap_or_default();
-    let digest = attested.digest.as_deref().unwrap_or("weights not known");
-    let found = format!("{}: {} at {}{process}; {digest}", generator.name, attested.server, attested.endpoint);
-    if attested.isolation == answer::Isolation::None && !generator.shared_cache {
+    let mut found = format!("{}: {} at {}{process}", generator.name, attested.server, attested.endpoint);
+    if generator.answers() || attested.digest.is_some() {
+        found.push_str("; ");
+        found.push_str(attested.digest.as_deref().unwrap_or("weights not known"));
+    }
+    if generator.answers() && attested.isolation == answer::Isolation::None && !generator.shared_cache {
         let remedy = "it serves the first collection that it is asked about, until the next start: `shared_cache = true` in its \
                       `[[generator]]` lets it serve all";
         return Check::not(WHAT, State::Could, format!("{found}; it cannot keep collections' prompts apart"), remedy);
     }
-    Check::good(WHAT, found)
+    Check::good(what(generator), found)
+}
+
+fn what(generator: &Generator) -> &'static str {
+    if generator.answers() { WHAT } else { "local endpoint" }
 }
 
 /// What could be configured.

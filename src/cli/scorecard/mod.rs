@@ -71,7 +71,8 @@ pub(super) fn scorecard(here: &Surroundings, wanted: &Scorecard) -> Result<(), C
     let folder = here.loaded.config.data.join("scorecards");
     let Some(file) = &wanted.file else { return history(here, &folder) };
     let tasks = file::read(file)?;
-    let configured: Vec<&str> = here.loaded.config.generators.iter().map(|generator| generator.name.as_str()).collect();
+    let answering = here.loaded.config.generators.iter().filter(|generator| generator.answers());
+    let configured: Vec<&str> = answering.map(|generator| generator.name.as_str()).collect();
     let chosen: Vec<&str> = match wanted.generators.as_slice() {
         [] => configured.clone(),
         names => names.iter().map(String::as_str).collect(),

@@ -1,4 +1,4 @@
-//! The models as people write them: local ones that write answers, and cloud ones.
+//! The models as people write them: local ones that write answers and what wakes them, and cloud ones.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,8 @@ pub struct TypedGenerator {
     /// Where it is, such as `http://127.0.0.1:8080/v1`. A name is looked up once, and must lead to this machine or, with `private`,
     /// to a private network.
     pub url: String,
-    /// The model's name there.
+    /// The model's name there. One of kind `other` needs none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub model: String,
     /// The environment variable that holds its key, if it wants one. The key itself never stands in this file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,6 +49,58 @@ pub struct TypedGenerator {
     /// What its machine draws while it computes, in watts, for `strongroom usage`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watts: Option<f64>,
+    /// Requests that it is given at the same time. Further ones wait here, in the order in which they came.
+    #[serde(default = "default_at_once")]
+    pub at_once: u32,
+    /// How its machine is woken by a question that finds it asleep. Without this a sleeping one is passed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wake: Option<TypedWake>,
+    /// How its machine is told to sleep again after it was woken by a question. Needs `wake`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sleep: Option<TypedSleep>,
+}
+
+/// How a machine is woken: by Wake-on-LAN's magic packet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TypedWake {
+    /// The hardware address of its network card, such as `aa:bb:cc:dd:ee:ff`.
+    pub mac: String,
+    /// Where the packet is sent: an address of a private network (its broadcast address, such as `192.168.1.255:9`), of this machine, or
+    /// `255.255.255.255:9`.
+    #[serde(default = "default_wake_address")]
+    pub address: String,
+    /// How long a question waits for it to answer, its model loaded, such as `3m`; then the next generator is asked.
+    #[serde(default = "default_wake_within")]
+    pub within: String,
+}
+
+/// How a machine is told to sleep again. Only one that a question woke since the start is told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TypedSleep {
+    /// The program to run and its arguments, such as `["ssh", "gpu", "systemctl", "suspend"]`. No shell reads it, what it prints is
+    /// thrown away, and after a minute it is ended.
+    pub command: Vec<String>,
+    /// How long nothing must have been asked of it, such as `15m`.
+    #[serde(default = "default_sleep_after")]
+    pub after: String,
+}
+
+fn default_at_once() -> u32 {
+    4
+}
+
+fn default_wake_address() -> String {
+    "255.255.255.255:9".into()
+}
+
+fn default_wake_within() -> String {
+    "3m".into()
+}
+
+fn default_sleep_after() -> String {
+    "15m".into()
 }
 
 fn default_answer_tokens() -> u64 {
@@ -58,7 +111,7 @@ fn default_generator_timeout() -> String {
     "60s".into()
 }
 
-/// The API that a local language model speaks.
+/// The API that it speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TypedGeneratorKind {
@@ -66,6 +119,8 @@ pub enum TypedGeneratorKind {
     Openai,
     /// Ollama, by its own API: only that is told how many tokens to take in.
     Ollama,
+    /// Something else that runs near, such as ComfyUI: attested, listed and counted like the others, and never asked for answers.
+    Other,
 }
 
 /// A cloud language model.

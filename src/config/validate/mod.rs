@@ -15,6 +15,7 @@ pub(super) mod models;
 mod network;
 mod speech;
 mod tasks;
+mod wake;
 
 /// Deleted text has to be gone from every file within a day.
 const LONGEST_PURGE: Duration = Duration::from_secs(24 * 3600);

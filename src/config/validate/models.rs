@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use axum::http::Uri;
 
-use super::{Faults, NAME_RULE, is_collection_name, tasks};
+use super::{Faults, NAME_RULE, is_collection_name, tasks, wake};
 use crate::config::keys::nearest;
 use crate::config::typed::{Typed, TypedProvider};
-use crate::config::valid::{Collection, Generator, Policy, Provider, Secret};
+use crate::config::valid::{Collection, Generator, GeneratorKind, Policy, Provider, Secret};
 use crate::config::{Environment, parse_duration};
 
 pub(super) fn generators(typed: &Typed, environment: &Environment, faults: &mut Faults) -> Vec<Generator> {
@@ -17,7 +17,7 @@ pub(super) fn generators(typed: &Typed, environment: &Environment, faults: &mut 
     let mut generators = Vec::new();
     for from in &typed.generator {
         named("generator", &from.name, &mut names, faults);
-        if from.model.trim().is_empty() {
+        if from.model.trim().is_empty() && from.kind != GeneratorKind::Other {
             faults.add("generator.model", format!("that of {:?} is empty", from.name));
         }
         let api_key = api_key("generator", &from.name, from.api_key_env.as_ref(), environment, faults);
@@ -49,6 +49,9 @@ pub(super) fn generators(typed: &Typed, environment: &Environment, faults: &mut 
             file: from.file.clone(),
             shared_cache: from.shared_cache,
             watts: tasks::amount("generator.watts", from.watts, faults),
+            at_once: wake::at_once(from, faults),
+            wake: wake::wake(from, faults),
+            sleep: wake::sleep(from, faults),
         });
     }
     generators

@@ -6,11 +6,13 @@ use super::Faults;
 use crate::config::keys::nearest;
 use crate::config::parse_duration;
 use crate::config::typed::{Typed, TypedTask};
-use crate::config::valid::{TASKS, Task, Usage};
+use crate::config::valid::{GeneratorKind, TASKS, Task, Usage};
 
 pub(super) fn tasks(typed: &Typed, faults: &mut Faults) -> [Task; 6] {
     let from = &typed.tasks;
-    let known: Vec<&str> = typed.generator.iter().map(|generator| generator.name.as_str()).collect();
+    // One of kind `other` is never asked for anything.
+    let answering = typed.generator.iter().filter(|generator| generator.kind != GeneratorKind::Other);
+    let known: Vec<&str> = answering.map(|generator| generator.name.as_str()).collect();
     let all = [&from.ask, &from.extract, &from.summarise, &from.classify, &from.draft, &from.code];
     std::array::from_fn(|at| task(TASKS[at], all[at], &known, faults))
 }

@@ -174,20 +174,26 @@ fn task_done(task: &tasks::Task, turns: &[Turn], completed: Option<Completed>, c
 fn streamed(running: Running, chunks: Chunks) -> Response {
     let first = [chunks.role(), chunks.status("Searching the documents", false), chunks.found(running.found())];
     let first: Vec<String> = first.into();
-    let state = (first.into_iter(), Some(running), chunks);
-    let events = stream::unfold(state, |(mut ready, mut running, chunks)| async move {
+    let state = (first.into_iter(), Some(running), chunks, false);
+    let events = stream::unfold(state, |(mut ready, mut running, chunks, mut held)| async move {
         loop {
             if let Some(data) = ready.next() {
-                return Some((Ok::<_, Infallible>(Event::default().data(data)), (ready, running, chunks)));
+                return Some((Ok::<_, Infallible>(Event::default().data(data)), (ready, running, chunks, held)));
             }
             let told = running.as_mut()?.next().await;
-            let (next, ends) = match told {
+            let is_held = matches!(told, Told::Held(..));
+            let (mut next, ends) = match told {
                 Told::Words(words) => (vec![chunks.words(&words)], false),
+                Told::Held(generator, why, seconds) => (vec![chunks.held(&generator, why, seconds)], false),
                 // Words are held back until they count, so there is nothing to take back.
                 Told::Anew => (Vec::new(), false),
                 Told::End(Ok(asked)) => (chunks.sources_and_end(&asked), true),
                 Told::End(Err(problem)) => (chunks.failed(&problem), true),
             };
+            if std::mem::replace(&mut held, is_held) && !is_held {
+                // What was begun for people is ended for them.
+                next.insert(0, chunks.status("Writing the answer", true));
+            }
             ready = next.into_iter();
             if ends {
                 running = None;

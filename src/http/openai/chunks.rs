@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::now;
-use crate::answer::{Answer, Citation, Usage};
+use crate::answer::{Answer, Citation, Held, Usage};
 use crate::ask::Asked;
 use crate::http::answers::AnswerResponse;
 use crate::http::problem::Problem;
@@ -159,6 +159,15 @@ impl Chunks {
     /// How far it is, for people.
     pub fn status(&self, description: &str, done: bool) -> String {
         self.event("status", json!({ "description": description, "done": done }))
+    }
+
+    /// That a generator cannot begin yet.
+    pub fn held(&self, generator: &str, why: Held, seconds: u64) -> String {
+        let text = match why {
+            Held::Waking => format!("Waking {generator} ({seconds} s)"),
+            Held::Queued => format!("Waiting for {generator}: others came first ({seconds} s)"),
+        };
+        self.status(&text, false)
     }
 
     /// That so many passages were found.
