@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
 use crate::support::http::Reply;
+use crate::support::lookout::Lookout;
 use crate::support::speech::{HERTZ, Recogniser, Scripted, speak, wav};
 use crate::support::{Server, Start, command};
 
@@ -93,56 +92,6 @@ fn started(home: &tempfile::TempDir, config: &str) -> Server {
     let server = Server::start(&home.path().join("data"), Start { config, ..Start::default() });
     server.create("acme");
     server
-}
-
-/// Notes every other end of a connection of a process, until it is asked what it saw.
-struct Lookout {
-    stop: Arc<AtomicBool>,
-    looking: std::thread::JoinHandle<BTreeSet<SocketAddr>>,
-}
-
-impl Lookout {
-    fn on(server: &Server) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (stopped, pid, own) = (Arc::clone(&stop), server.pid(), server.address);
-        let looking = std::thread::spawn(move || {
-            let mut seen = BTreeSet::new();
-            while !stopped.load(Ordering::Relaxed) {
-                seen.extend(peers_of(pid).into_iter().filter(|(local, _)| *local != own).map(|(_, remote)| remote));
-                std::thread::sleep(std::time::Duration::from_millis(2));
-            }
-            seen
-        });
-        Self { stop, looking }
-    }
-
-    fn seen(self) -> BTreeSet<SocketAddr> {
-        self.stop.store(true, Ordering::Relaxed);
-        self.looking.join().unwrap()
-    }
-}
-
-/// Both ends of the connections that a process has now, where the system tells.
-#[cfg(target_os = "linux")]
-fn peers_of(pid: u32) -> Vec<(SocketAddr, SocketAddr)> {
-    let Ok(process) = procfs::process::Process::new(pid as i32) else { return Vec::new() };
-    let open: BTreeSet<u64> = process.fd().into_iter().flatten().flatten().filter_map(|open| socket(&open.target)).collect();
-    let sockets = process.tcp().unwrap_or_default().into_iter().chain(process.tcp6().unwrap_or_default());
-    let connected = sockets.filter(|entry| open.contains(&entry.inode) && entry.remote_address.port() != 0);
-    connected.map(|entry| (entry.local_address, entry.remote_address)).collect()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn peers_of(_: u32) -> Vec<(SocketAddr, SocketAddr)> {
-    Vec::new()
-}
-
-#[cfg(target_os = "linux")]
-fn socket(target: &procfs::process::FDTarget) -> Option<u64> {
-    match target {
-        procfs::process::FDTarget::Socket(inode) => Some(*inode),
-        _ => None,
-    }
 }
 
 /// What the server counted of what it asked others, by client.

@@ -4,6 +4,7 @@
 // The linter's leave for tests covers functions that the usual harness runs; these bring their own `main`.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod recordings;
 mod walls;
 
 use std::ffi::OsString;
@@ -47,7 +48,7 @@ fn run(filter: Option<&str>) {
         ("a_file_that_holds_its_reader_does_not_hold_the_next", a_file_that_holds_its_reader_does_not_hold_the_next),
         ("a_worker_that_talks_nonsense_is_not_believed", a_worker_that_talks_nonsense_is_not_believed),
         ("memory_is_limited", memory_is_limited),
-        ("a_recording_may_be_longer_than_that", a_recording_may_be_longer_than_that),
+        ("a_recording_may_be_longer_than_that", recordings::one_may_be_longer_than_that),
         ("processor_time_is_limited", processor_time_is_limited),
         ("our_own_faults_are_errors", our_own_faults_are_errors),
         ("nothing_gets_out_of_the_worker", nothing_gets_out_of_the_worker),
@@ -184,23 +185,6 @@ fn memory_is_limited() {
     let page = format!("<html>{}", "<p>".repeat(9_000_000));
     assert_eq!(reason(limited(), page.as_bytes()), Reason::Bomb);
     assert_eq!(reason(limited(), &vec![b'x'; 250 << 20]), Reason::TooLarge);
-}
-
-/// Only its beginning and its end are kept.
-fn a_recording_may_be_longer_than_that() {
-    let limited = ExtractOptions { memory_bytes: 400 << 20, max_file_bytes: 1 << 30, ..options(&["worker"]) };
-    let samples: u32 = 600 << 20;
-    let head = [
-        b"RIFF",
-        &(36 + samples).to_le_bytes()[..],
-        b"WAVEfmt \x10\0\0\0\x01\0\x02\0\x44\xac\0\0\x10\xb1\x02\0\x04\0\x10\0data",
-    ];
-    let head = [&head.concat()[..], &samples.to_le_bytes()].concat();
-    let len = head.len() as u64 + u64::from(samples);
-    let mut bytes = head.chain(io::repeat(0).take(samples.into()));
-    let source = Source { bytes: &mut bytes, len, name: "a.wav", media_type: None, passwords: &[], hearing: None };
-    let recording = Extractor::new(limited).extract(source).unwrap().outcome.unwrap_err().recording.unwrap();
-    assert_eq!(recording.length_ms.map(|length| length / 1000), Some(u64::from(samples) / 176_400));
 }
 
 fn processor_time_is_limited() {

@@ -19,7 +19,7 @@ pub(super) struct Heard {
 #[derive(Deserialize)]
 struct Body {
     #[serde(default)]
-    text: String,
+    text: Option<String>,
     #[serde(default)]
     language: Option<String>,
     /// A number, or one written as text.
@@ -50,7 +50,11 @@ pub(super) fn read(body: &[u8], length_ms: Option<u64>) -> Option<Heard> {
             .into_iter()
             .map(|Segment { start, end, text }| Said { start_ms: milliseconds(start), end_ms: milliseconds(end), text })
             .collect(),
-        _ => vec![Said { start_ms: 0, end_ms: length_ms.unwrap_or(0), text: body.text }],
+        // What says nothing at all is no transcript, whatever its status.
+        segments => {
+            let text = body.text.or(segments.map(|_| String::new()))?;
+            vec![Said { start_ms: 0, end_ms: length_ms.unwrap_or(0), text }]
+        }
     };
     let language = body.language.map(|language| {
         let plain = |c: &char| c.is_alphanumeric() || matches!(c, '-' | '_');
@@ -78,6 +82,9 @@ mod tests {
         assert_eq!((heard.language.as_deref(), heard.length_ms), (Some("english"), Some(3500)));
         let heard = read(br#"{"text":"all of it"}"#, Some(9000)).unwrap();
         assert_eq!(heard.said, [Said { start_ms: 0, end_ms: 9000, text: "all of it".into() }]);
-        assert!(read(b"WEBVTT", None).is_none() && read(b"[]", None).is_none());
+        assert_eq!(read(br#"{"segments":[]}"#, None).unwrap().said[0].text, "");
+        for other in [&b"WEBVTT"[..], b"[]", b"{}", br#"{"error":"busy"}"#] {
+            assert!(read(other, None).is_none());
+        }
     }
 }

@@ -3,6 +3,7 @@
 pub mod generator;
 pub mod http;
 pub mod llama;
+pub mod lookout;
 pub mod peers;
 pub mod speech;
 

@@ -98,7 +98,7 @@ mod tests {
         let pages: Vec<_> = read.pages.iter().map(|page| (page.number, &read.text[page.bytes.clone()])).collect();
         assert_eq!(pages, [(Some(1), "Good morning.\n\n"), (Some(2), "It is late.\nYes.\n\n"), (Some(6), "Bye.")]);
         let headings: Vec<_> = read.headings.iter().map(|heading| (heading.at, heading.title.as_str())).collect();
-        assert_eq!(headings, [(0, "00:00:58"), (15, "00:01:02"), (34, "00:05:00")]);
+        assert_eq!(headings, [(0, "00:00:58"), (15, "00:01:02"), (33, "00:05:00")]);
         let moments: Vec<_> = read.moments.iter().map(|(bytes, start, _)| (&read.text[bytes.clone()], *start)).collect();
         assert_eq!(
             moments,
