@@ -114,7 +114,12 @@ impl Egress {
     pub fn pinned_client(&self, options: ClientOptions<'_>, pinned: &Pinned) -> Result<Client, EgressError> {
         let name: Arc<str> = options.name.into();
         let failed = not_made(&name);
-        let http = plain(options).resolve(&pinned.host, pinned.address).build().map_err(failed)?;
+        let http = plain(options)
+            .resolve(&pinned.host, pinned.address)
+            // Small servers close a connection that was kept just when it is used again, and a prompt is not sent twice to find out.
+            .pool_max_idle_per_host(0)
+            .build()
+            .map_err(failed)?;
         Ok(Client { http, name, counts: Arc::clone(&self.counts) })
     }
 

@@ -3,13 +3,17 @@
 
 use std::process::Stdio;
 
+use crate::support::speech::Scripted;
 use crate::support::{Server, Start, command, peers};
 
 /// Asks every operation, each with up to so many invented requests.
 fn asked_everything(examples: u32, seed: u32) {
     let home = tempfile::tempdir().unwrap();
     // A refusal for too many requests would hide what was asked for.
-    let config = "[limits]\nrequests_per_minute = 1000000\n";
+    let limits = "[limits]\nrequests_per_minute = 1000000\n";
+    // Without a speech server recordings would be told by a 501, whatever is asked.
+    let speech = Scripted::start(200, &serde_json::json!({ "text": "The tenant may terminate." }));
+    let config = &[limits, &speech.config("fast", "")].concat();
     let server = Server::start(&home.path().join("data"), Start { config, ..Start::default() });
     // Some of what is invented has to hit something.
     server.create("acme");

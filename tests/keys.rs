@@ -35,10 +35,11 @@ fn operations(api: &Value) -> Vec<(String, String, Option<Value>)> {
     let mut operations = Vec::new();
     for (path, item) in api["paths"].as_object().unwrap() {
         for (method, _) in item.as_object().unwrap() {
-            let url = path.replace("{collection}", "acme").replace("{path}", "a.txt");
+            let url = path.replace("{collection}", "acme").replace("{path}", "a.txt").replace("{id}", "0");
             let body = match path.as_str() {
                 "/api/v1/search" => Some(json!({ "query": "fees", "mode": "lexical" })),
                 "/api/v1/answers" => Some(json!({ "question": "What are the fees?", "collections": ["acme"] })),
+                "/api/v1/tasks" => Some(json!({ "task": "ask", "instruction": "What are the fees?", "collections": ["acme"] })),
                 "/api/v1/collections" if method == "post" => Some(json!({ "name": "new" })),
                 "/api/v1/collections/{collection}/passwords" if method == "post" => Some(json!({ "password": "x" })),
                 _ => None,
@@ -56,8 +57,10 @@ fn operations(api: &Value) -> Vec<(String, String, Option<Value>)> {
 fn needed(method: &str, url: &str) -> Option<&'static str> {
     let reads = method == "GET";
     match url {
-        "/api/v1/search" | "/api/v1/answers" | "/api/v1/tools/query_knowledge_files" => Some("search"),
-        "/api/v1/tools/view_file" => Some("read"),
+        "/api/v1/search" | "/api/v1/answers" | "/api/v1/tasks" | "/api/v1/tasks/0" | "/api/v1/tools/query_knowledge_files" => {
+            Some("search")
+        }
+        "/api/v1/tools/view_file" | "/api/v1/usage" => Some("read"),
         "/api/v1/collections" | "/api/v1/collections/acme" if reads => None,
         "/api/v1/collections" => Some("ingest"),
         _ if url.contains("/coverage") || url.contains("/documents") && reads => Some("read"),

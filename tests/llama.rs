@@ -324,7 +324,7 @@ fn no_canary_crosses_from_one_collection_to_another_whatever_the_llama_cpp_keeps
                         let text = told["answer"].as_str().unwrap();
                         let (own, other) = if *name == "acme" { (ours, theirs) } else { (theirs, ours) };
                         assert!(text.contains(own) && !told.to_string().contains(other), "{how}, {name}: {told}");
-                        assert_eq!(told["generator"]["attested"]["isolation"], "cache_off");
+                        assert_eq!(told["generator"]["attested"]["isolation"], "cache_off", "{how}, {name}: {told}");
                         assert!(told["tried"].is_null(), "{told}");
                     }
                 });
