@@ -21,6 +21,7 @@ ALLOWED = {
     "CDLA-Permissive-2.0",  # data: the root certificates of webpki-root-certs
     "ISC",
     "MIT",
+    "MIT-0",
     "Unicode-3.0",
     "Unlicense",
     "Zlib",

@@ -165,7 +165,7 @@ pub(super) async fn list_attestations(State(context): Shared, mut params: Params
         None => None,
     };
     let roster = std::sync::Arc::clone(&context.door.roster);
-    let history = move || roster.history(before, limit + 1).map_err(|error| Problem::internal(&error.to_string()));
+    let history = move || roster.history(before, limit + 1).map_err(|error| Problem::internal(error.to_string()));
     let mut records = blocking(history).await?;
     let more = records.len() > limit;
     records.truncate(limit);
