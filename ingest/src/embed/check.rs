@@ -10,8 +10,8 @@ pub(super) const ENOUGH: f32 = 0.97;
 const TEXTS: &str = include_str!("testdata/reference.json");
 const VECTORS: &[u8] = include_bytes!("testdata/reference.f32");
 
-/// Places of the texts that are checked at start: prose, numbers, medicine, and a paragraph, some 180 word pieces in all.
-const AT_START: [usize; 4] = [0, 7, 13, 16];
+/// Places of the texts that are checked at start: prose, numbers, Cyrillic (where products saturate first), and a paragraph.
+const AT_START: [usize; 4] = [0, 7, 10, 16];
 
 /// A text and its vector.
 pub(super) struct Reference {

@@ -80,7 +80,7 @@ fn int8_gives_nearly_the_reference_vectors() {
     let embedder = Embedder::start(options(Precision::Int8)).unwrap();
     let cosines = cosines(&embedder);
     // A processor whose integer products saturate has one bit less.
-    let (mean_at_least, least_at_least) = if embedder.fingerprint().0.contains("int7") { (0.985, 0.96) } else { (0.99, 0.98) };
+    let (mean_at_least, least_at_least) = if embedder.fingerprint().0.contains("int7") { (0.985, 0.975) } else { (0.99, 0.98) };
     assert!(mean(&cosines) >= mean_at_least, "mean {} of {cosines:?}", mean(&cosines));
     assert!(least(&cosines) >= least_at_least, "{cosines:?}");
 }
