@@ -266,7 +266,8 @@ fn invariant_8_another_model_is_used_only_after_a_rebuild() {
     assert_eq!(server.put("acme", "lease.txt", "The notice period for termination is nine weeks.").status, 201);
     let model = |server: &Server| server.collection("acme")["model"].as_str().unwrap().to_owned();
     let first = model(&server);
-    assert!(first.contains("precision=int8"), "{first}");
+    // With seven bits where a processor's integer products saturate.
+    assert!(first.contains("precision=int8") || first.contains("precision=int7"), "{first}");
     let score = |server: &Server| server.search("acme", "dense", "how does it end")[0]["score"].clone();
     let before = score(&server);
     assert_eq!(server.stop(), Some(0));
