@@ -78,7 +78,7 @@ impl Ask {
         Ok(Material { passages, unreadable, whole: true })
     }
 
-    fn rank(&self, text: &str, paths: &[String], from: &[Arc<Collection>], passages: &mut [Hit]) -> Result<(), AskError> {
+    fn rank(&self, text: &str, paths: &[String], from: &[Arc<Collection>], passages: &mut Vec<Hit>) -> Result<(), AskError> {
         let filter = DocumentFilter { paths: Some(paths.to_vec()), ..DocumentFilter::default() };
         let query = Query { text: text.to_owned(), mode: Mode::Hybrid, limit: RANKED, filter, explain: false };
         let found = self.searched_by_words_at_least(query, from)?;
@@ -90,11 +90,10 @@ impl Ask {
             };
             found.hits.iter().position(holds).unwrap_or(usize::MAX)
         };
-        passages.sort_by_cached_key(rank);
-        for passage in passages {
-            let at = rank(passage);
-            passage.score = found.hits.get(at).map_or(0.0, |hit| hit.score);
-        }
+        let mut ranked: Vec<(usize, Hit)> = std::mem::take(passages).into_iter().map(|hit| (rank(&hit), hit)).collect();
+        ranked.sort_by_key(|(at, _)| *at);
+        let scored = |(at, hit): (usize, Hit)| Hit { score: found.hits.get(at).map_or(0.0, |found| found.score), ..hit };
+        passages.extend(ranked.into_iter().map(scored));
         Ok(())
     }
 }

@@ -1,27 +1,24 @@
 //! `POST /api/v1/answers`: a question in, an answer with its citations out; whole, or as server-sent events.
 
-use std::convert::Infallible;
-
 use axum::Json as Reply;
 use axum::extract::State;
-use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Shared;
 use super::access::Access;
-use super::asking::{Asking, Running, Told};
+use super::asking::{Asking, Running};
 use super::audit::AuditBody;
 use super::body::{Json, JsonRequest};
+use super::events::streamed;
 use super::openapi::{ModeUnavailable, NoCollection, NotJson, Refusals, WouldMix};
 use super::params::Params;
 use super::problem::Problem;
 use super::recordings::TimeBody;
 use super::search::{check_question, distinct};
 use super::types::DocumentRefBody;
-use crate::answer::{Attestation, Citation, GeneratorInfo, Held};
+use crate::answer::{Attestation, Citation, GeneratorInfo};
 use crate::ask::{Asked, Task, Tried};
 use crate::retrieve::Hit;
 
@@ -271,57 +268,7 @@ pub(super) async fn answer(
     let asking = Asking { collections, text: request.question, task, history: Vec::new(), binding: false };
     let running = Running::begin(&context, &access, asking).await?;
     if request.stream.unwrap_or(false) {
-        return Ok(streamed(running, explain));
+        return Ok(streamed(running, "answer", move |asked| AnswerResponse::of(asked, explain)));
     }
     Ok(Reply(AnswerResponse::of(*running.whole().await?, explain)).into_response())
-}
-
-/// The answer as events, as they come.
-fn streamed(running: Running, explain: bool) -> Response {
-    let events = stream::unfold(Some(running), move |running| async move {
-        let mut running = running?;
-        let (event, goes_on) = event(running.next().await, explain);
-        Some((Ok::<_, Infallible>(event), goes_on.then_some(running)))
-    });
-    Sse::new(events).keep_alive(KeepAlive::default()).into_response()
-}
-
-/// One event, and whether another may follow.
-fn event(told: Told, explain: bool) -> (Event, bool) {
-    let (name, data, goes_on) = match told {
-        Told::Words(words) => ("answer", serde_json::to_string(&serde_json::json!({ "delta": words })), true),
-        Told::Anew => ("anew", Ok("{}".to_owned()), true),
-        Told::Held(generator, why, seconds) => ("status", Ok(held(&generator, why, seconds)), true),
-        Told::End(Ok(asked)) => ("done", serde_json::to_string(&AnswerResponse::of(*asked, explain)), false),
-        Told::End(Err(problem)) => ("error", serde_json::to_string(&problem.body("")), false),
-    };
-    // Strings and numbers always serialise; an empty event would be the lesser evil.
-    (Event::default().event(name).data(data.unwrap_or_default()), goes_on)
-}
-
-/// That a generator cannot begin yet, as streams of ours tell it.
-pub(super) fn held(generator: &str, why: Held, seconds: u64) -> String {
-    serde_json::json!({ "status": why.as_str(), "generator": generator, "seconds": seconds }).to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::body::to_bytes;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn words_come_as_deltas_and_errors_as_problems() {
-        let held = Told::Held("gpu".to_owned(), Held::Waking, 4);
-        let events = [Told::Words("In May [1].\nOr".to_owned()), Told::Anew, held, Told::End(Err(Problem::busy("Later.")))];
-        let events = events.map(|told| Ok::<_, Infallible>(event(told, false).0));
-        let response = Sse::new(stream::iter(events)).into_response();
-        let text = String::from_utf8(to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec()).unwrap();
-        let events: Vec<&str> = text.trim_end().split("\n\n").collect();
-        assert_eq!(events[..2], ["event: answer\ndata: {\"delta\":\"In May [1].\\nOr\"}", "event: anew\ndata: {}"]);
-        let status = events[2].strip_prefix("event: status\ndata: ").unwrap();
-        let status: serde_json::Value = serde_json::from_str(status).unwrap();
-        assert_eq!(status, serde_json::json!({ "status": "waking", "generator": "gpu", "seconds": 4 }));
-        assert!(events[3].starts_with("event: error\ndata: {\"type\":\"urn:strongroom:problem:busy\""), "{text}");
-    }
 }

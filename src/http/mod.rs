@@ -36,6 +36,7 @@ mod collections;
 mod coverage;
 mod docs;
 mod documents;
+mod events;
 mod generators;
 mod layers;
 mod mcp;

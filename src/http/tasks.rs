@@ -1,23 +1,21 @@
 //! `POST /api/v1/tasks`: work on documents whose result is a text with citations, or JSON that keeps to a schema.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Json as Reply;
 use axum::extract::State;
-use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::Shared;
 use super::access::Access;
-use super::answers::{CitationBody, GeneratorBody, TriedBody, held};
-use super::asking::{Asking, Running, Told};
+use super::answers::{CitationBody, GeneratorBody, TriedBody};
+use super::asking::{Asking, Running};
 use super::audit::AuditBody;
 use super::body::{Json, JsonRequest};
+use super::events::streamed;
 use super::openapi::{ModeUnavailable, NoDocument, NotDone, NotJson, Refusals, WouldMix};
 use super::params::Params;
 use super::problem::Problem;
@@ -157,7 +155,7 @@ pub(super) async fn do_task(
     };
     let running = Running::begin(&context, &access, asking).await?;
     if streams {
-        return Ok(streamed(running));
+        return Ok(streamed(running, "text", TaskResponse::from));
     }
     Ok(Reply(TaskResponse::from(*running.whole().await?)).into_response())
 }
@@ -187,24 +185,6 @@ fn task(request: &TaskRequest) -> Result<Task, Problem> {
         return Err(bad("schema", "is not for summaries: `extract` gives JSON"));
     }
     Ok(Task { kind, schema: schema.map(Arc::new), documents, generator: request.generator.clone() })
-}
-
-/// The result as events, as it comes.
-fn streamed(running: Running) -> Response {
-    let events = stream::unfold(Some(running), |running| async {
-        let mut running = running?;
-        let (name, data, goes_on) = match running.next().await {
-            Told::Words(words) => ("text", serde_json::to_string(&serde_json::json!({ "delta": words })), true),
-            Told::Anew => ("anew", Ok("{}".to_owned()), true),
-            Told::Held(generator, why, seconds) => ("status", Ok(held(&generator, why, seconds)), true),
-            Told::End(Ok(asked)) => ("done", serde_json::to_string(&TaskResponse::from(*asked)), false),
-            Told::End(Err(problem)) => ("error", serde_json::to_string(&problem.body("")), false),
-        };
-        // Strings and numbers always serialise; an empty event would be the lesser evil.
-        let event = Event::default().event(name).data(data.unwrap_or_default());
-        Some((Ok::<_, Infallible>(event), goes_on.then_some(running)))
-    });
-    Sse::new(events).keep_alive(KeepAlive::default()).into_response()
 }
 
 #[cfg(test)]
