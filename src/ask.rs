@@ -8,7 +8,7 @@ mod words;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use strongroom_ingest::index::records::DocumentFilter;
 use strongroom_ingest::index::{Collection, IndexError, Store};
@@ -22,7 +22,7 @@ use task::Clock;
 pub use task::{Generators, Route, Task};
 
 use crate::retrieve::{Embedded, Found, Hit, Mode, Query, Retriever, SearchError};
-use crate::usage::{Meter, Place, Spent, Trail};
+use crate::usage::{Meter, Trail};
 
 /// What a question gave.
 #[derive(Clone, Debug)]
@@ -191,7 +191,7 @@ impl Ask {
             match generator.complete(turns, &walls, cancel) {
                 Some(Ok(completed)) => {
                     let info = generator.info();
-                    self.count_chore(&completed, &info, &walls, asked.elapsed());
+                    task::account_chore(self.meter.as_ref(), &completed, &info, &walls, asked.elapsed());
                     return Ok(Some((completed, info)));
                 }
                 Some(Err(GeneratorError::Cancelled)) => return Ok(None),
@@ -200,25 +200,6 @@ impl Ask {
             }
         }
         Ok(None)
-    }
-
-    /// Counts what a client had done without documents, such as a title for a conversation.
-    fn count_chore(&self, completed: &Completed, info: &GeneratorInfo, walls: &[CollectionId], busy: Duration) {
-        let Some(meter) = &self.meter else { return };
-        let spent = Spent {
-            at: jiff::Timestamp::now(),
-            collections: walls,
-            task: "chat",
-            generator: &info.name,
-            place: if info.local { Place::Local } else { Place::Cloud },
-            tokens: task::tokens(completed.measured),
-            reported: task::tokens(completed.usage),
-            busy,
-            trail: None,
-        };
-        if let Err(error) = meter.count(&spent) {
-            tracing::error!(%error, "what a model was asked was not counted");
-        }
     }
 
     /// Vectors of texts as questions, by the active model.

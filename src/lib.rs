@@ -15,4 +15,5 @@ pub mod keys;
 pub mod models;
 pub mod retrieve;
 pub mod speech;
+pub mod tables;
 pub mod usage;

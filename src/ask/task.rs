@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use strongroom_ingest::model::CollectionId;
 
-use crate::answer::{Answer, Generator, Kind, Schema, Usage};
+use crate::answer::{Answer, Completed, Generator, GeneratorInfo, Kind, Schema, Usage};
 use crate::retrieve::Hit;
 use crate::usage::{Meter, Place, Spent, Tokens, Trail, TrailSpan};
 
@@ -137,26 +137,54 @@ pub(super) fn account(
         generating: now - asked,
         first_token: clock.first.map(|first| first - asked),
     };
-    if let Some(meter) = meter {
-        let spent = Spent {
-            at: ended,
-            collections: walls,
-            task: kind.as_str(),
-            generator: &info.name,
-            place: if info.local { Place::Local } else { Place::Cloud },
-            tokens: trail.tokens,
-            reported: trail.reported,
-            busy: if answer.work.calls > 0 { trail.generating } else { Duration::ZERO },
-            trail: Some(&trail),
-        };
-        if let Err(error) = meter.count(&spent) {
-            tracing::error!(%error, "a task was not counted");
-        }
-    }
+    let spent = Spent {
+        at: ended,
+        collections: walls,
+        task: kind.as_str(),
+        generator: &info.name,
+        place: place(info),
+        tokens: trail.tokens,
+        reported: trail.reported,
+        busy: if answer.work.calls > 0 { trail.generating } else { Duration::ZERO },
+        trail: Some(&trail),
+    };
+    count(meter, &spent);
     trail
 }
 
-pub(super) fn tokens(usage: Usage) -> Tokens {
+/// Counts what a client had done without documents, such as a title for a conversation.
+pub(super) fn account_chore(
+    meter: Option<&Meter>,
+    completed: &Completed,
+    info: &GeneratorInfo,
+    walls: &[CollectionId],
+    busy: Duration,
+) {
+    let spent = Spent {
+        at: Timestamp::now(),
+        collections: walls,
+        task: "chat",
+        generator: &info.name,
+        place: place(info),
+        tokens: tokens(completed.measured),
+        reported: tokens(completed.usage),
+        busy,
+        trail: None,
+    };
+    count(meter, &spent);
+}
+
+fn count(meter: Option<&Meter>, spent: &Spent<'_>) {
+    if let Some(Err(error)) = meter.map(|meter| meter.count(spent)) {
+        tracing::error!(%error, "what a model was asked was not counted");
+    }
+}
+
+fn place(info: &GeneratorInfo) -> Place {
+    if info.local { Place::Local } else { Place::Cloud }
+}
+
+fn tokens(usage: Usage) -> Tokens {
     Tokens { prompt: usage.prompt, completion: usage.completion }
 }
 

@@ -2,14 +2,13 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 use strongroom_ingest::model::{CollectionId, Reach};
 
 use super::{Key, KeyError, NewKey, Scopes};
+use crate::tables::Tables;
 
 const TABLE: &str = "
 CREATE TABLE IF NOT EXISTS keys (
@@ -24,22 +23,15 @@ const ALL: &str = "*";
 /// The last use is written at most once in so many seconds.
 const USED_EVERY: i64 = 60;
 
-pub(super) struct Store {
-    connection: Mutex<Connection>,
-}
+pub(super) struct Store(Tables);
 
 impl Store {
     pub(super) fn open(file: &Path) -> Result<Self, KeyError> {
-        let connection = Connection::open(file)?;
-        connection.busy_timeout(Duration::from_secs(10))?;
-        connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;")?;
-        connection.execute_batch(TABLE)?;
-        Ok(Self { connection: Mutex::new(connection) })
+        Ok(Self(Tables::open(file, "PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;", TABLE)?))
     }
 
     fn with<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, KeyError> {
-        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(work(&connection)?)
+        Ok(self.0.with(work)?)
     }
 
     /// Keeps a new key, and revokes the one that it stands for, if it stands for one.

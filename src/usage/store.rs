@@ -1,7 +1,6 @@
 //! The tables of usage, in the file of the registry: sums by day, which stay few, and trails, which go after a while.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 use strongroom_ingest::model::CollectionId;
 
 use super::{Place, Row, Spent, Tokens, Trail, UsageError};
+use crate::tables::Tables;
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS usage (
@@ -35,25 +35,17 @@ const NOBODY: CollectionId = CollectionId(0);
 /// How long a trail is kept.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 
-pub(super) struct Store {
-    connection: Mutex<Connection>,
-}
+pub(super) struct Store(Tables);
 
 impl Store {
     pub(super) fn open(file: &Path) -> Result<Self, UsageError> {
-        let connection = Connection::open(file)?;
-        connection.busy_timeout(Duration::from_secs(10))?;
         // A count is not worth a wait for the disk: it survives a crash of this process, and a loss of power may cost the last ones.
-        connection.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON;",
-        )?;
-        connection.execute_batch(TABLES)?;
-        Ok(Self { connection: Mutex::new(connection) })
+        let pragmas = "PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON;";
+        Ok(Self(Tables::open(file, pragmas, TABLES)?))
     }
 
     fn with<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, UsageError> {
-        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(work(&connection)?)
+        Ok(self.0.with(work)?)
     }
 
     /// Adds a task to the sums of its collections, to each an equal share, and what does not divide to the first.

@@ -12,12 +12,13 @@ use super::{Source, fail_on, sources};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("egress", &[]),
+    ("tables", &[]),
     ("models", &["egress", "config"]),
-    ("keys", &["ingest::model"]),
-    ("usage", &["ingest::model"]),
+    ("keys", &["tables", "ingest::model"]),
+    ("usage", &["tables", "ingest::model"]),
     ("ledger", &["ingest::model"]),
     ("retrieve", &["ingest::model", "ingest::embed", "ingest::index"]),
-    ("answer", &["retrieve", "egress", "ingest::model", "ingest::index::DocumentRef"]),
+    ("answer", &["retrieve", "egress", "tables", "ingest::model", "ingest::index::DocumentRef"]),
     (
         "speech",
         &[

@@ -2,13 +2,13 @@
 //! connection of its own to the registry's file, so that commands may read beside a running server.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::Attestation;
+use crate::tables::Tables;
 
 const TABLE: &str = "
 CREATE TABLE IF NOT EXISTS attestations (
@@ -63,9 +63,7 @@ pub struct Found {
 pub struct RecordError(#[from] rusqlite::Error);
 
 /// The records of a data folder.
-pub struct Records {
-    connection: Mutex<Connection>,
-}
+pub struct Records(Tables);
 
 impl std::fmt::Debug for Records {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -76,11 +74,7 @@ impl std::fmt::Debug for Records {
 impl Records {
     /// Those of the data folder `data`, which must be there.
     pub fn open(data: &Path) -> Result<Self, RecordError> {
-        let connection = Connection::open(data.join("strongroom.db"))?;
-        connection.busy_timeout(Duration::from_secs(10))?;
-        connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
-        connection.execute_batch(TABLE)?;
-        Ok(Self { connection: Mutex::new(connection) })
+        Ok(Self(Tables::open(&data.join("strongroom.db"), "PRAGMA synchronous = FULL;", TABLE)?))
     }
 
     /// Keeps what was found out, or why it was refused, unless the last record of that generator says the same.
@@ -100,47 +94,49 @@ impl Records {
             checked: found.checked.clone(),
         });
         let refused = outcome.as_ref().err().cloned();
-        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let newest = format!("SELECT {COLUMNS} FROM attestations WHERE generator = ?1 ORDER BY id DESC LIMIT 1");
-        let before = connection.prepare_cached(&newest)?.query_row([generator], record).optional()?;
-        if before.is_some_and(|before| before.model == model && before.found == found && before.refused == refused) {
-            return Ok(());
-        }
-        let of = |pick: fn(&Found) -> &str| found.as_ref().map(pick);
-        connection.execute(
-            "INSERT INTO attestations
+        Ok(self.0.with(|connection| {
+            let newest = format!("SELECT {COLUMNS} FROM attestations WHERE generator = ?1 ORDER BY id DESC LIMIT 1");
+            let before = connection.prepare_cached(&newest)?.query_row([generator], record).optional()?;
+            if before.is_some_and(|before| before.model == model && before.found == found && before.refused == refused) {
+                return Ok(());
+            }
+            let of = |pick: fn(&Found) -> &str| found.as_ref().map(pick);
+            connection.execute(
+                "INSERT INTO attestations
              (at, generator, model, endpoint, server, process, digest, isolation, context, checked, refused)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-            params![
-                Timestamp::now().as_second(),
-                generator,
-                model,
-                of(|found| &found.endpoint),
-                of(|found| &found.server),
-                found.as_ref().and_then(|found| found.process.as_deref()),
-                found.as_ref().and_then(|found| found.digest.as_deref()),
-                of(|found| &found.isolation),
-                found.as_ref().and_then(|found| found.context),
-                of(|found| &found.checked),
-                refused,
-            ],
-        )?;
-        connection.execute(
-            "DELETE FROM attestations WHERE generator = ?1 AND id <=
+                params![
+                    Timestamp::now().as_second(),
+                    generator,
+                    model,
+                    of(|found| &found.endpoint),
+                    of(|found| &found.server),
+                    found.as_ref().and_then(|found| found.process.as_deref()),
+                    found.as_ref().and_then(|found| found.digest.as_deref()),
+                    of(|found| &found.isolation),
+                    found.as_ref().and_then(|found| found.context),
+                    of(|found| &found.checked),
+                    refused,
+                ],
+            )?;
+            connection.execute(
+                "DELETE FROM attestations WHERE generator = ?1 AND id <=
              (SELECT id FROM attestations WHERE generator = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
-            params![generator, MOST],
-        )?;
-        Ok(())
+                params![generator, MOST],
+            )?;
+            Ok(())
+        })?)
     }
 
     /// At most `limit` changes, the newest first; those before the record `before` if one is given.
     pub fn list(&self, before: Option<i64>, limit: usize) -> Result<Vec<Record>, RecordError> {
-        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut statement = connection
-            .prepare_cached(&format!("SELECT {COLUMNS} FROM attestations WHERE id < ?1 ORDER BY id DESC LIMIT ?2"))?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = statement.query_map(params![before.unwrap_or(i64::MAX), limit], record)?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        Ok(self.0.with(|connection| {
+            let mut statement = connection
+                .prepare_cached(&format!("SELECT {COLUMNS} FROM attestations WHERE id < ?1 ORDER BY id DESC LIMIT ?2"))?;
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let rows = statement.query_map(params![before.unwrap_or(i64::MAX), limit], record)?;
+            rows.collect()
+        })?)
     }
 }
 
@@ -216,7 +212,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let records = Records::open(folder.path()).unwrap();
         records.add("other", "tiny", &attested("a")).unwrap();
-        records.connection.lock().unwrap().execute_batch("PRAGMA synchronous = OFF").unwrap();
+        records.0.with(|connection| connection.execute_batch("PRAGMA synchronous = OFF")).unwrap();
         for at in 0..MOST + 5 {
             records.add("small", "tiny", &attested(&at.to_string())).unwrap();
         }
